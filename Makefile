@@ -1,0 +1,57 @@
+# Everything runs in .venv, made from the hash-locked requirements. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := packaging/requirements
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run demo test lint format test-clients test-desktop desktop-packages lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+run: $(VENV)/run  ## set up and run: the tray with a display, headless without one, the demo without an account
+	@packaging/run $(BIN)
+
+demo: $(VENV)/run  ## a simulated provider, three accounts and a failover
+	@$(BIN)/tidegate demo
+
+test: lint desktop-packages  ## all checks
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test  ## style, types, architecture
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/test  ## put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test-clients: $(VENV)/test  ## the real Claude Code and OpenCode (part of `test`)
+	$(BIN)/python -m pytest tests/clients
+
+test-desktop: $(VENV)/test desktop-packages  ## the tray on a real panel under Xvfb (part of `test`)
+	$(BIN)/python -m pytest tests/desktop
+
+desktop-packages:  # what the desktop tests need from the distribution
+	@packaging/desktop-packages
+
+$(VENV)/run: $(LOCKS)/run.txt pyproject.toml
+	@packaging/make-venv $(PYTHON) $(VENV) $<
+	@touch $@
+
+$(VENV)/test: $(LOCKS)/test.txt pyproject.toml
+	@packaging/make-venv $(PYTHON) $(VENV) $<
+	@touch $@ $(VENV)/run
+
+lock:  ## choose the newest versions and write the hash-locked requirements (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra build --extra test --output-file $(LOCKS)/test.txt pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra build --constraint $(LOCKS)/test.txt --output-file $(LOCKS)/run.txt pyproject.toml
+
+clean:  ## remove everything that was made here
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
