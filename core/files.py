@@ -1,0 +1,139 @@
+"""Where Tidegate keeps its files, and the one way to write them: whole or not at all, for nobody else to read."""
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from core.errors import InstanceRunning, TidegateError
+from core.model import AccountId
+
+OWNER_ONLY = 0o600
+OWNER_ONLY_DIR = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every file of one installation. They all live below `root`, so that `--data-dir` moves all of them."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """What the person chose."""
+        return self.root / "config.json"
+
+    @property
+    def history(self) -> Path:
+        """What happened (SQLite)."""
+        return self.root / "history.db"
+
+    @property
+    def instance_lock(self) -> Path:
+        """Held by the one running instance; a kernel lock, so it is free after a crash."""
+        return self.root / "instance.lock"
+
+    @property
+    def running(self) -> Path:
+        """How to reach the running instance: pid, port, control token."""
+        return self.root / "running.json"
+
+    @property
+    def vault(self) -> Path:
+        """The sealed vault of `--vault file`."""
+        return self.root / "vault.bin"
+
+    @property
+    def log(self) -> Path:
+        """The log file."""
+        return self.root / "tidegate.log"
+
+    def account_lock(self, id_: AccountId) -> Path:
+        """Held while one account's login is renewed, across processes."""
+        return self.root / "locks" / f"{id_}.lock"
+
+    def create(self) -> None:
+        """Make the folders, readable by their owner only, whatever the umask. Raises TidegateError."""
+        try:
+            for folder in (self.root, self.root / "locks"):
+                folder.mkdir(mode=OWNER_ONLY_DIR, parents=True, exist_ok=True)
+                folder.chmod(OWNER_ONLY_DIR)
+        except OSError as exc:
+            raise TidegateError(
+                f"Tidegate cannot use {self.root}: {exc.strerror or exc}", "Choose another folder with --data-dir."
+            ) from exc
+
+
+def default_paths() -> Paths:
+    """The installation of this user."""
+    return Paths(Path(platformdirs.user_data_dir("tidegate", appauthor=False)))
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`: after a crash it is the old file or the new one, and always 0600.
+
+    Writes through a symlink. Raises OSError, and then the old file is untouched.
+    """
+    target = path.resolve()
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp opens it 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    sync_folder(target.parent)
+
+
+def move_aside(path: Path) -> Path:
+    """Rename a damaged file to `NAME.broken-N`, the first N that is free, and return where it is now.
+
+    A symlink stays, its target moves. Raises TidegateError when it cannot be moved.
+    """
+    target = path.resolve()
+    try:
+        taken = {entry.name for entry in target.parent.iterdir()}
+        number = next(n for n in range(1, len(taken) + 2) if f"{target.name}.broken-{n}" not in taken)
+        aside = target.with_name(f"{target.name}.broken-{number}")
+        target.rename(aside)
+    except OSError as exc:
+        raise TidegateError(
+            f"{path} is damaged and cannot be moved aside: {exc.strerror or exc}", "Move it away yourself, then start."
+        ) from exc
+    return aside
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut. Windows cannot open folders and does not need it."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def instance_lock(paths: Paths) -> FileLock:
+    """Take the lock that makes this process the one that owns `paths`.
+
+    Raises InstanceRunning when another process has it, TidegateError when `paths` cannot be used. Release it with `.release()`.
+    """
+    paths.create()
+    lock = FileLock(paths.instance_lock, mode=OWNER_ONLY)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as exc:
+        raise InstanceRunning(
+            f"Another Tidegate is using {paths.root}",
+            "Use its tray icon or `tidegate status`; or give this one its own folder with --data-dir.",
+        ) from exc
+    return lock

@@ -1,0 +1,575 @@
+"""The values of Tidegate: accounts, quota, what an attempt came to, and the picture that is shown.
+
+Everything here is immutable. Times (`_at`) are Unix seconds, durations (`_s`) seconds, utilization is a
+fraction (0.0 to 1.0, above 1.0 when the provider says so).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+AccountId = NewType("AccountId", str)
+SessionId = NewType("SessionId", str)
+ModelFamily = NewType("ModelFamily", str)
+"""The part of a model's name that quota windows are scoped to: `opus`, `sonnet`, `fable`."""
+
+
+class ProviderName(StrEnum):
+    """Whose service and wire format; a path prefix of the proxy leads to exactly one."""
+
+    ANTHROPIC = "anthropic"
+    OPENCODE_GO = "opencode-go"
+
+
+class AccountKind(StrEnum):
+    """How an account pays and proves itself. One row of `PROVIDERS` each."""
+
+    CLAUDE = "claude"
+    API_KEY = "api-key"
+    GO = "go"
+
+    @property
+    def provider(self) -> ProviderName:
+        """The provider whose requests this kind of account can serve."""
+        return ProviderName.OPENCODE_GO if self is AccountKind.GO else ProviderName.ANTHROPIC
+
+
+class ClientKind(StrEnum):
+    """The program that calls, as far as a provider's rules care."""
+
+    CLAUDE_CODE = "claude-code"
+    OTHER = "other"
+
+
+class Serves(StrEnum):
+    """Which clients the person lets an account serve."""
+
+    ANY = "any"
+    CLAUDE_CODE = "claude-code"
+
+
+# --- credentials -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key that stays valid until somebody revokes it."""
+
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthTokens:
+    """A login: a short-lived access token and the refresh token that renews both."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_at: float
+    scopes: tuple[str, ...] = ()
+
+
+Credential = ApiKey | OAuthTokens
+
+
+# --- accounts --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the provider says this is. Account and organisation together are the key; e-mail is for display."""
+
+    account_uuid: str = ""
+    organization_uuid: str = ""
+    email: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One subscription or API key, as the person set it up. Holds no secret."""
+
+    id: AccountId
+    label: str
+    kind: AccountKind
+    identity: Identity = Identity()
+    enabled: bool = True
+    serves: Serves = Serves.ANY
+    added_at: float = 0.0
+
+
+class WindowStatus(StrEnum):
+    """What the provider says of a quota window."""
+
+    ALLOWED = "allowed"
+    WARNING = "allowed_warning"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWindow:
+    """A provider's rolling allowance with a reset: `5h`, `7d`, `weekly`, `requests`.
+
+    `utilization` and `resets_at` are None when the provider did not say. `family` is set when the window counts
+    one model family only.
+    """
+
+    name: str
+    utilization: float | None = None
+    resets_at: float | None = None
+    status: WindowStatus = WindowStatus.UNKNOWN
+    family: ModelFamily | None = None
+    seen_at: float = 0.0
+
+
+class SignIn(StrEnum):
+    """Whether the account's credential can be sent."""
+
+    OK = "ok"
+    NEEDED = "needed"
+    LOCKED = "locked"
+
+
+class Cause(StrEnum):
+    """Why an account rests. Decides the words and whether the rest can be shortened."""
+
+    QUOTA = "quota"
+    THROTTLED = "throttled"
+    CREDIT = "credit"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """The rest after a refusal. `text` says the cause in plain words, without a time: "5 h window full".
+
+    `family` limits the rest to one model family. `moved_to` is the account that took over, once one has; it makes
+    sure that a failover is announced once.
+    """
+
+    until_at: float
+    cause: Cause
+    text: str
+    family: ModelFamily | None = None
+    moved_to: AccountId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account with everything that changes while it serves."""
+
+    account: Account
+    sign_in: SignIn = SignIn.OK
+    sign_in_text: str = ""
+    windows: tuple[QuotaWindow, ...] = ()
+    cooldowns: tuple[Cooldown, ...] = ()
+    failures: int = 0
+    in_flight: int = 0
+    served: int = 0
+    last_used_at: float = 0.0
+    refuses: frozenset[ClientKind] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """A session's account, and when the session last used it (its prompt cache lives about an hour)."""
+
+    account: AccountId
+    used_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The person's word that one account serves, until `until_at` (None: until unpinned)."""
+
+    account: AccountId
+    until_at: float | None = None
+
+
+class Strategy(StrEnum):
+    """The order in which ready accounts are tried."""
+
+    STICKY = "sticky"
+    LEAST_UTILIZED = "least-utilized"
+    ROUND_ROBIN = "round-robin"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """All accounts with their state, in the person's order. The engine owns the one that counts."""
+
+    accounts: tuple[AccountState, ...] = ()
+    strategy: Strategy = Strategy.LEAST_UTILIZED
+    pins: Mapping[ProviderName, Pin] = field(default_factory=dict)
+    sessions: Mapping[SessionId, Affinity] = field(default_factory=dict)
+    active: Mapping[ProviderName, "Choice"] = field(default_factory=dict)
+    """The last lease of each provider: who serves, and why."""
+    retrying: int = 0
+
+    def state(self, id_: AccountId) -> AccountState | None:
+        """The state of one account, None when it is not (or no longer) in the pool."""
+        return next((state for state in self.accounts if state.account.id == id_), None)
+
+
+# --- one request -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What choosing an account needs to know of a client's request."""
+
+    provider: ProviderName
+    session: SessionId | None = None
+    client: ClientKind = ClientKind.OTHER
+    model: str = ""
+    family: ModelFamily | None = None
+    server_tools: bool = False
+    """It may act in the world (web search, code execution, MCP), so it must never run twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The account that should serve, and why in plain words."""
+
+    account: AccountId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Nobody can serve. `ready_at` is the soonest that somebody can, None when no time is known."""
+
+    ready_at: float | None
+    reasons: tuple[tuple[str, str, float | None], ...]
+    """(label, why not, until when) for each account of the provider; empty when there is none."""
+    tried: bool = False
+    """Somebody is ready, but this request has asked them already: the next one may be served."""
+
+
+# --- what an attempt came to -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens counted in one answer."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The provider answered, or began to."""
+
+    windows: tuple[QuotaWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSpent:
+    """A quota window is full. `until_at` is when the provider lets requests in again, None when it did not say."""
+
+    text: str
+    until_at: float | None = None
+    family: ModelFamily | None = None
+    windows: tuple[QuotaWindow, ...] = ()
+    cause: Cause = Cause.QUOTA
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Too fast for a moment: the account is fine after `wait_s`."""
+
+    wait_s: float
+    windows: tuple[QuotaWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestThrottled:
+    """A 429 that says nothing about the account (no rate-limit header): this request, this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRejected:
+    """A 401 or a revoked token. `renewable`: a refresh may cure it."""
+
+    text: str
+    renewable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRefused:
+    """The provider shuts this account out until a person acts (organisation disabled, no subscription)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRefused:
+    """The provider does not let this account serve this client: subscription logins and other programs."""
+
+    text: str
+    client: ClientKind = ClientKind.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFailed:
+    """A complete 5xx answer: the provider's trouble, nobody's account."""
+
+    status: int
+    overloaded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A 4xx that the request itself causes: goes to the client once, unchanged, no penalty."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotDelivered:
+    """No byte of the request left us (refused, unreachable, TLS): replay is free, no account is to blame.
+
+    `hopeless`: trying again cannot help (a certificate that is not valid).
+    """
+
+    text: str
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Bytes left us and no answer came: the provider may have done the work."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """An answer began and ended in the middle."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLeft:
+    """The client hung up. Nobody's fault."""
+
+
+Outcome = (
+    Served
+    | QuotaSpent
+    | Throttled
+    | RequestThrottled
+    | CredentialRejected
+    | AccountRefused
+    | ClientRefused
+    | UpstreamFailed
+    | RequestRefused
+    | NotDelivered
+    | Unknown
+    | Cut
+    | ClientLeft
+)
+
+
+# --- what happened ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CooldownStarted:
+    """An account rests."""
+
+    account: AccountId
+    until_at: float
+    cause: Cause
+    text: str
+    family: ModelFamily | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOver:
+    """Another account took over from one that cannot serve. Said once for each rest."""
+
+    source: AccountId
+    target: AccountId
+    text: str
+    until_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllSpent:
+    """No account of this provider can serve now; with `family`, none can serve that model family."""
+
+    provider: ProviderName
+    ready_at: float | None
+    family: ModelFamily | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRequired:
+    """Only the person can bring this account back, by signing in or with another key."""
+
+    account: AccountId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientNotServed:
+    """The provider refused this kind of client on this account."""
+
+    account: AccountId
+    client: ClientKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something in the picture changed: take a new snapshot. `text` says what, for the log."""
+
+    text: str
+
+
+Event = CooldownStarted | FailedOver | AllSpent | LoginRequired | ClientNotServed | Changed
+
+
+# --- settings --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the providers are. Settings, because they move and because tests have their own."""
+
+    anthropic_api_url: str = "https://api.anthropic.com"
+    anthropic_authorize_url: str = "https://claude.ai/oauth/authorize"
+    anthropic_console_authorize_url: str = "https://platform.claude.com/oauth/authorize"
+    anthropic_token_url: str = "https://platform.claude.com/v1/oauth/token"  # noqa: S105 - an address, not a secret
+    opencode_go_url: str = "https://opencode.ai/zen/go/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a person chose, apart from the accounts."""
+
+    port: int = 8433
+    strategy: Strategy = Strategy.LEAST_UTILIZED
+    passthrough: bool = True
+    """With no account at all, a client that brings its own credential goes through untouched."""
+    notifications: bool = True
+    hold_s: float = 20.0
+    """How long a request may wait when every account is spent and one will be ready soon."""
+    log: str = "info"
+    endpoints: Endpoints = Endpoints()
+
+
+# --- the picture -----------------------------------------------------------------------------------
+
+
+class Level(StrEnum):
+    """How full a quota window is. Always shown with a number or a shape as well."""
+
+    OK = "ok"
+    WARN = "warn"
+    SPENT = "spent"
+    UNKNOWN = "unknown"
+
+
+class Standing(StrEnum):
+    """An account's state in one word."""
+
+    READY = "ready"
+    COOLING = "cooling"
+    SIGN_IN = "sign-in"
+    LOCKED = "locked"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowView:
+    """One quota window as it is shown."""
+
+    name: str
+    utilization: float | None
+    resets_at: float | None
+    level: Level
+    family: ModelFamily | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """One account as it is shown."""
+
+    id: AccountId
+    label: str
+    kind: AccountKind
+    provider: ProviderName
+    standing: Standing
+    level: Level
+    detail: str = ""
+    """Why it is not ready, or not for every client, in plain words and without a time: "5 h window full"."""
+    until_at: float | None = None
+    windows: tuple[WindowView, ...] = ()
+    enabled: bool = True
+    serves: Serves = Serves.ANY
+    pinned: bool = False
+    pinned_until_at: float | None = None
+    active: bool = False
+    """It serves its provider's next new session."""
+    reason: str = ""
+    """Why it is the active one; empty for the others."""
+    email: str = ""
+    plan: str = ""
+    in_flight: int = 0
+    served: int = 0
+    last_used_at: float = 0.0
+
+    @property
+    def tightest(self) -> WindowView | None:
+        """The fullest window that is known and counts all models, None when nothing is known."""
+        known = [w for w in self.windows if w.utilization is not None and w.family is None]
+        return max(known, key=lambda w: w.utilization or 0.0, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A failover as it is shown: labels, cause, and until when the first account rests."""
+
+    at: float
+    source: str
+    target: str
+    text: str
+    until_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The immutable picture that tray, command line and status page draw. Holds no secret."""
+
+    at: float
+    version: str = ""
+    address: str = ""
+    """`http://127.0.0.1:8433`; empty while nothing listens."""
+    accounts: tuple[AccountView, ...] = ()
+    strategy: Strategy = Strategy.LEAST_UTILIZED
+    moves: tuple[Move, ...] = ()
+    """Newest first, bounded."""
+    notifications: bool = True
+    demo: bool = False
+
+    @property
+    def active(self) -> AccountView | None:
+        """The account the icon shows: the active one that was used last, else the first active one."""
+        return max((a for a in self.accounts if a.active), key=lambda a: a.last_used_at, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One message for the person. `key` is the same for messages that replace each other."""
+
+    title: str
+    body: str
+    key: str
+    urgent: bool = False
