@@ -1,0 +1,153 @@
+"""Anthropic's quota windows, from the headers of any answer and from the usage endpoint, under the same names.
+
+Everything is optional there and new windows appear without notice: what is unknown is kept under the provider's own
+name. Three scales meet here (headers: fractions and epoch seconds; usage: percent and ISO 8601; API keys: what
+remains of a limit, and RFC 3339); only fractions and Unix seconds leave.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from core.model import ModelFamily, QuotaWindow, WindowStatus
+from core.providers.base import json_object, moment, number
+from core.providers.headers import Headers
+
+RATE_LIMIT_PREFIX = b"anthropic-ratelimit-"
+
+# "overage" (paid extra usage) looks like a window and is none: it is `rejected` on accounts that serve well.
+_FIELD = re.compile(
+    rb"anthropic-ratelimit-(?:"
+    rb"unified-(?!overage-)(?P<window>.+)-(?P<field>status|utilization|reset|surpassed-threshold)"
+    rb"|(?!unified-)(?P<bucket>.+)-(?P<part>limit|remaining|reset))"
+)
+_STATUSES = {
+    b"allowed": WindowStatus.ALLOWED,
+    b"allowed_warning": WindowStatus.WARNING,
+    b"queueing_soft": WindowStatus.WARNING,
+    b"rejected": WindowStatus.REJECTED,
+    # No capture of these four is known; the names say that nothing gets through (2026-08).
+    b"rate_limited": WindowStatus.REJECTED,
+    b"blocked": WindowStatus.REJECTED,
+    b"queueing_hard": WindowStatus.REJECTED,
+    b"payment_required": WindowStatus.REJECTED,
+}
+_COUNTS_EVERYTHING = re.compile(r"\d+[a-z]")  # 5h, 7d: a span and nothing more
+# The header's name for the week of one model family, seen 2026-08; the usage endpoint calls it by the family.
+_WEEK_OF = {"fable": "7d_oi"}
+_FAMILY_OF = {name: family for family, name in _WEEK_OF.items()}
+_NOT_WINDOWS = frozenset({"extra_usage", "spend"})
+_LIMIT_KINDS = {"session": "5h", "weekly_all": "7d"}
+
+
+def header_windows(headers: Headers, now: float) -> tuple[QuotaWindow, ...]:
+    """The windows in an answer's headers, in their order there: unified ones (OAuth) and buckets (API keys)."""
+    found: dict[str, dict[str, bytes]] = {}
+    for name in headers:
+        if name.startswith(RATE_LIMIT_PREFIX) and (place := _place(name)):
+            found.setdefault(place[0], {})[place[1]] = headers.get(name) or b""
+    return tuple(_window(name, fields, now) for name, fields in found.items())
+
+
+@lru_cache(maxsize=256)  # the same dozen names come with every answer
+def _place(name: bytes) -> tuple[str, str] | None:
+    """The window and the field that a header is about."""
+    match = _FIELD.fullmatch(name)
+    if match is None:
+        return None
+    window, field = match["window"] or match["bucket"], match["field"] or match["part"]
+    return window.decode("latin-1"), field.decode("latin-1")
+
+
+def _window(name: str, fields: Mapping[str, bytes], now: float) -> QuotaWindow:
+    resets_at = moment(fields.get("reset"), now)
+    if "limit" in fields or "remaining" in fields:
+        limit, remaining = number(fields.get("limit")), number(fields.get("remaining"))
+        spent = 1 - remaining / limit if limit and remaining is not None else None
+        return QuotaWindow(name, spent, resets_at, seen_at=now)
+    utilization = number(fields.get("utilization"))
+    if utilization is None:
+        utilization = number(fields.get("surpassed-threshold"))  # then it is at least this much
+    status = _STATUSES.get(fields.get("status", b""), WindowStatus.UNKNOWN)
+    return QuotaWindow(name, utilization, resets_at, status, scope_of(name), now)
+
+
+def scope_of(name: str) -> ModelFamily | None:
+    """What a unified window is limited to, None when it counts everything the account does.
+
+    An unknown name is taken for a scope of its own, which is no model family and so keeps no request from anybody:
+    code names such as `iguana_necktie` come and go, and none of them has been seen to stop a whole account.
+    """
+    if _COUNTS_EVERYTHING.fullmatch(name):
+        return None
+    return ModelFamily(_FAMILY_OF.get(name) or name.partition("_")[2] or name)
+
+
+def rejected_windows(headers: Headers, windows: tuple[QuotaWindow, ...], now: float) -> list[QuotaWindow]:
+    """The windows that refuse. Older answers mark none and give one verdict for all: then the one it names."""
+    rejected = [window for window in windows if window.status is WindowStatus.REJECTED]
+    verdict = _STATUSES.get(headers.get(b"anthropic-ratelimit-unified-status") or b"")
+    if rejected or verdict is not WindowStatus.REJECTED:
+        return rejected
+    claim = (headers.get(b"anthropic-ratelimit-unified-representative-claim") or b"").decode("latin-1")
+    name = _window_of_key(claim)
+    family = scope_of(name) if claim.startswith("seven_day_") else None
+    resets_at = moment(headers.get(b"anthropic-ratelimit-unified-reset"), now)
+    return [QuotaWindow(name or "quota", None, resets_at, WindowStatus.REJECTED, family, now)]
+
+
+def usage_windows(body: bytes, now: float) -> tuple[QuotaWindow, ...]:
+    """The windows in an answer of `/api/oauth/usage`; () when it has none or is not that."""
+    content = json_object(body)
+    found = {window.name: window for window in _named_windows(content, now)}
+    for window in _listed_windows(content.get("limits"), now):
+        found.setdefault(window.name, window)
+    return tuple(found.values())
+
+
+def _named_windows(content: Mapping[str, object], now: float) -> Iterator[QuotaWindow]:
+    """`{"five_hour": {"utilization": 37.0, "resets_at": …}, …}`; each may be null."""
+    for key, value in content.items():
+        if key not in _NOT_WINDOWS and isinstance(value, dict) and "utilization" in value:
+            name = _window_of_key(key)
+            yield _usage_window(name, value["utilization"], value.get("resets_at"), now)
+
+
+def _listed_windows(limits: object, now: float) -> Iterator[QuotaWindow]:
+    """`[{"kind": "session", "percent": 37, "resets_at": …, "scope": null}, …]`, all that newer answers have."""
+    for limit in limits if isinstance(limits, list) else ():
+        if not isinstance(limit, dict) or not isinstance(kind := limit.get("kind"), str):
+            continue
+        name = _LIMIT_KINDS.get(kind, kind)
+        if kind == "weekly_scoped":
+            family = _scoped_to(limit.get("scope"))
+            if family is None:
+                continue
+            name = _week_of(family)
+        yield _usage_window(name, limit.get("percent"), limit.get("resets_at"), now)
+
+
+def _usage_window(name: str, percent: object, resets_at: object, now: float) -> QuotaWindow:
+    share = number(percent)
+    utilization = None if share is None else share / 100
+    return QuotaWindow(name, utilization, moment(resets_at, now), family=scope_of(name), seen_at=now)
+
+
+def _scoped_to(scope: object) -> str | None:
+    """The model family of a limit's scope: `{"model": {"id": null, "display_name": "Fable"}, …}`."""
+    model = scope.get("model") if isinstance(scope, dict) else None
+    name = model.get("display_name") if isinstance(model, dict) else None
+    return name.lower() if isinstance(name, str) and name else None
+
+
+def _window_of_key(key: str) -> str:
+    """The header's name for the usage endpoint's: `five_hour` is `5h`, `seven_day_opus` is `7d_opus`."""
+    if key == "five_hour":
+        return "5h"
+    if key == "seven_day":
+        return "7d"
+    return _week_of(key.removeprefix("seven_day_")) if key.startswith("seven_day_") else key
+
+
+def _week_of(family: str) -> str:
+    return _WEEK_OF.get(family, f"7d_{family}")

@@ -1,0 +1,115 @@
+"""Anthropic's quota windows: headers and usage endpoint, under one set of names."""
+
+from datetime import UTC, datetime
+
+import pytest
+from recorded import answer, content
+
+from core.model import AccountKind, ModelFamily, QuotaWindow, WindowStatus
+from core.providers import PROVIDERS
+from core.providers.anthropic import usage_windows
+from core.providers.headers import Headers
+
+CLAUDE = PROVIDERS[AccountKind.CLAUDE]
+API_KEY = PROVIDERS[AccountKind.API_KEY]
+OPUS = ModelFamily("opus")
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+NOW = at("2026-07-31T15:00:00")
+
+
+def test_a_full_window_is_read_from_the_published_capture() -> None:
+    assert CLAUDE.windows(answer("anthropic-429-five-hour-window.http").headers, NOW) == (
+        QuotaWindow("5h", 1.01, at("2026-07-31T17:20:00"), WindowStatus.REJECTED, seen_at=NOW),
+        QuotaWindow("7d", 0.69, at("2026-08-05T12:00:00"), WindowStatus.ALLOWED, seen_at=NOW),
+    )
+
+
+def test_windows_without_utilization_are_read_from_the_published_capture() -> None:
+    now = at("2025-09-27T15:28:57")
+    assert CLAUDE.windows(answer("anthropic-200-subscription.http").headers, now) == (
+        QuotaWindow("5h", None, at("2025-09-27T19:00:00"), WindowStatus.ALLOWED, seen_at=now),
+    )
+
+
+def test_buckets_of_an_api_key_are_read_from_the_published_capture() -> None:
+    now = at("2025-08-21T12:40:58")
+    assert API_KEY.windows(answer("anthropic-200-api-key.http").headers, now) == (
+        QuotaWindow("requests", pytest.approx(0.001), at("2025-08-21T12:40:59"), seen_at=now),
+        QuotaWindow("input-tokens", 0.0, now, seen_at=now),
+        QuotaWindow("output-tokens", 0.25, at("2025-08-21T12:41:13"), seen_at=now),
+        QuotaWindow("tokens", pytest.approx(4 / 96), now, seen_at=now),
+    )
+
+
+def test_a_window_of_one_model_is_scoped_to_it_and_an_unknown_one_to_itself() -> None:
+    headers = Headers(
+        [
+            (b"Anthropic-RateLimit-Unified-7d_oi-utilization", b"1.01"),
+            (b"anthropic-ratelimit-unified-7d_opus-status", b"allowed_warning"),
+            (b"anthropic-ratelimit-unified-30d-surpassed-threshold", b"0.75"),
+            (b"anthropic-ratelimit-unified-iguana-status", b"sleeping"),
+            (b"anthropic-ratelimit-unified-overage-status", b"rejected"),
+            (b"anthropic-ratelimit-unified-status", b"allowed"),
+            (b"anthropic-ratelimit-unified-fallback-percentage", b"0.5"),
+        ]
+    )
+    assert CLAUDE.windows(headers, NOW) == (
+        QuotaWindow("7d_oi", 1.01, family=ModelFamily("fable"), seen_at=NOW),
+        QuotaWindow("7d_opus", None, status=WindowStatus.WARNING, family=OPUS, seen_at=NOW),
+        QuotaWindow("30d", 0.75, seen_at=NOW),
+        QuotaWindow("iguana", family=ModelFamily("iguana"), seen_at=NOW),
+    )
+
+
+def test_nonsense_in_rate_limit_headers_is_not_known() -> None:
+    headers = Headers(
+        [
+            (b"anthropic-ratelimit-unified-5h-utilization", b"lots"),
+            (b"anthropic-ratelimit-unified-5h-reset", b"99999999999999999999"),
+            (b"anthropic-ratelimit-requests-limit", b"0"),
+            (b"anthropic-ratelimit-requests-remaining", b"0"),
+            (b"anthropic-ratelimit-\xff-reset", b""),
+        ]
+    )
+    windows = CLAUDE.windows(headers, NOW)
+    assert [(window.utilization, window.resets_at) for window in windows] == [(None, None)] * 3
+
+
+def test_the_usage_endpoint_speaks_of_the_same_windows() -> None:
+    week = pytest.approx(at("2026-07-08T09:00:00"), abs=1)
+    assert usage_windows(content("anthropic-usage.json"), NOW) == (
+        QuotaWindow("5h", 0.37, pytest.approx(at("2026-07-03T00:30:00"), abs=1), seen_at=NOW),
+        QuotaWindow("7d", 0.62, week, seen_at=NOW),
+        QuotaWindow("7d_sonnet", 0.05, week, family=ModelFamily("sonnet"), seen_at=NOW),
+        QuotaWindow("7d_cowork", 0.0, None, family=ModelFamily("cowork"), seen_at=NOW),
+        QuotaWindow("tamarin_bowtie", 1.03, None, family=ModelFamily("bowtie"), seen_at=NOW),
+        QuotaWindow("7d_oi", 0.05, week, family=ModelFamily("fable"), seen_at=NOW),
+    )
+
+
+def test_the_usage_endpoint_is_read_from_its_limits_alone() -> None:
+    assert usage_windows(content("anthropic-usage-limits-only.json"), NOW) == (
+        QuotaWindow("5h", 0.04, at("2026-07-03T00:30:00"), seen_at=NOW),
+        QuotaWindow("7d", 0.915, at("2026-07-08T09:00:00"), seen_at=NOW),
+        QuotaWindow("7d_opus", 0.12, None, family=OPUS, seen_at=NOW),
+        QuotaWindow("daily_new", 0.01, None, family=ModelFamily("new"), seen_at=NOW),
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"five_hour": 5, "limits": 7}',
+        b'{"limits": [null, {"kind": 5}, {"kind": "weekly_scoped", "scope": {"model": {"display_name": null}}}]}',
+    ],
+)
+def test_a_usage_answer_that_tells_nothing_has_no_windows(body: bytes) -> None:
+    assert usage_windows(body, NOW) == ()
