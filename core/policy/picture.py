@@ -1,0 +1,76 @@
+"""The pool as a person sees it: a `Snapshot` for tray, command line and status page."""
+
+from core.model import (
+    AccountState,
+    AccountView,
+    Choice,
+    Exhausted,
+    Level,
+    Pool,
+    ProviderName,
+    QuotaWindow,
+    Request,
+    Snapshot,
+    Standing,
+    WindowView,
+)
+from core.policy import quota
+from core.policy.pool import PINNED, any_client, choose, obstacle, pinned, resting, standing
+from core.wording import level
+
+
+def active(pool: Pool, provider: ProviderName, now: float) -> Choice | None:
+    """Who serves this provider now, and why: the pinned account, else who served last, else who would be chosen."""
+    request = any_client(provider)
+    choice = choose(pool, request, now)
+    if isinstance(choice, Exhausted):
+        return None
+    last = pool.active.get(provider)
+    state = pool.state(last.account) if last else None
+    if choice.reason == PINNED or last is None or state is None or obstacle(state, request, now):
+        return choice
+    return last if last.reason != PINNED else Choice(last.account, "it served last")
+
+
+def snapshot(pool: Pool, now: float) -> Snapshot:
+    """The picture of the pool; version, address, moves and the like are the engine's to add."""
+    serving = {choice.account: choice for p in ProviderName if (choice := active(pool, p, now))}
+    views = tuple(_view(pool, state, serving.get(state.account.id), now) for state in pool.accounts)
+    return Snapshot(at=now, accounts=views, strategy=pool.strategy)
+
+
+def _view(pool: Pool, state: AccountState, serving: Choice | None, now: float) -> AccountView:
+    account = state.account
+    request = Request(account.kind.provider)
+    rest = resting(state, request, now)
+    pin = pinned(pool, account.kind.provider, now)
+    is_pinned = pin is not None and pin.account == account.id
+    windows = tuple(_window(quota.current(window, now)) for window in state.windows)
+    shown = standing(state, now)
+    tightest = quota.tightest(state.windows, None, now)
+    return AccountView(
+        id=account.id,
+        label=account.label,
+        kind=account.kind,
+        provider=account.kind.provider,
+        standing=shown,
+        level=Level.SPENT if shown is Standing.COOLING else level(tightest.utilization if tightest else None),
+        detail=obstacle(state, request, now),
+        until_at=rest.until_at if rest and shown is Standing.COOLING else None,
+        windows=windows,
+        enabled=account.enabled,
+        serves=account.serves,
+        pinned=is_pinned,
+        pinned_until_at=pin.until_at if pin and is_pinned else None,
+        active=serving is not None,
+        reason=serving.reason if serving else "",
+        email=account.identity.email,
+        plan=account.identity.plan,
+        in_flight=state.in_flight,
+        served=state.served,
+        last_used_at=state.last_used_at,
+    )
+
+
+def _window(window: QuotaWindow) -> WindowView:
+    return WindowView(window.name, window.utilization, window.resets_at, level(window.utilization), window.family)

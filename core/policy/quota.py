@@ -1,0 +1,36 @@
+"""Quota windows: merging readings, letting them expire, and the one number an account is compared by."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from core.model import ModelFamily, QuotaWindow, WindowStatus
+
+
+def merge(known: Iterable[QuotaWindow], seen: Iterable[QuotaWindow]) -> tuple[QuotaWindow, ...]:
+    """Known windows overwritten by newer readings of the same window; windows that were not mentioned stay."""
+    merged = {(window.name, window.family): window for window in known}
+    for window in seen:
+        key = (window.name, window.family)
+        if key not in merged or merged[key].seen_at <= window.seen_at:
+            merged[key] = window
+    return tuple(merged.values())
+
+
+def current(window: QuotaWindow, now: float) -> QuotaWindow:
+    """The window as far as it is known now: a reading ends at its reset, and then nothing is spent."""
+    if window.resets_at is None or window.resets_at > now:
+        return window
+    return replace(window, utilization=0.0, resets_at=None, status=WindowStatus.UNKNOWN)
+
+
+def tightest(windows: Iterable[QuotaWindow], family: ModelFamily | None, now: float) -> QuotaWindow | None:
+    """The fullest known window that counts a request for `family`, None when nothing is known."""
+    counting = (current(window, now) for window in windows if window.family in (None, family))
+    known = [window for window in counting if window.utilization is not None]
+    return max(known, key=lambda window: window.utilization or 0.0, default=None)
+
+
+def utilization(windows: Iterable[QuotaWindow], family: ModelFamily | None, now: float) -> float:
+    """The tightest window's utilization. Unknown counts as unspent: a new account deserves its first request."""
+    window = tightest(windows, family, now)
+    return (window.utilization or 0.0) if window else 0.0
