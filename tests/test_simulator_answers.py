@@ -1,0 +1,67 @@
+"""Limits, profile and usage have the headers and shapes of the real providers."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.fakes import (
+    ASK,
+    VERSION,
+    SimulatedAccount,
+    SimulatedProvider,
+    Window,
+    ask,
+    signed,
+)
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_790_000_000.0
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[SimulatedProvider]:
+    async with SimulatedProvider.running(clock=lambda: NOW) as running:
+        yield running
+
+
+@pytest.fixture
+async def work(sim: SimulatedProvider) -> SimulatedAccount:
+    return sim.add_login("Work")
+
+
+@pytest.fixture
+async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
+        yield client
+
+
+async def test_an_answer_carries_the_headers_of_the_edge(http: httpx.AsyncClient, work: SimulatedAccount) -> None:
+    headers = (await ask(http, work)).headers
+    assert headers["request-id"].startswith("req_011")
+    assert headers["anthropic-organization-id"] == work.organization_uuid
+    assert headers["server"] == "cloudflare"
+    assert "__cf_bm=" in headers["set-cookie"]
+    assert {"via", "cf-ray", "date"} <= set(headers)
+
+
+async def test_a_key_shows_its_buckets(sim: SimulatedProvider, http: httpx.AsyncClient) -> None:
+    team = sim.add_api_key("Team")
+    answer = await http.post("/v1/messages", headers={"x-api-key": team.key, **VERSION}, json=ASK)
+    assert answer.headers["anthropic-ratelimit-requests-remaining"] == "999"
+    assert answer.headers["anthropic-ratelimit-requests-reset"] == "2026-09-21T14:14:20Z"
+    assert "anthropic-ratelimit-unified-status" not in answer.headers
+
+
+async def test_profile_and_usage_have_the_shapes_of_the_api(http: httpx.AsyncClient, work: SimulatedAccount) -> None:
+    work.quota["5h"] = Window(0.37, NOW + 600.5, 18_000)
+    profile = (await http.get("/api/oauth/profile", headers=signed(work))).json()
+    usage = (await http.get("/api/oauth/usage", headers=signed(work))).json()
+    assert profile["account"]["email"] == "work@example.org"
+    assert profile["account"]["uuid"] == work.account_uuid
+    assert profile["organization"]["uuid"] == work.organization_uuid
+    assert profile["organization"]["organization_type"] == "claude_max"
+    assert usage["five_hour"] == {"utilization": 37.0, "resets_at": "2026-09-21T14:23:20.500000+00:00"}
+    assert usage["seven_day_opus"] is None
+    assert [limit["kind"] for limit in usage["limits"]] == ["session", "weekly_all"]
