@@ -1,0 +1,280 @@
+"""One client request: choose an account, send, judge what came, then deliver it or move on.
+
+Nothing of an answer goes to the client before it is sure that this account's answer is the one. After the first byte
+the answer belongs to the client.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+from urllib.parse import quote
+
+from core.attempt import Attempt
+from core.delivery import Delivery
+from core.engine import Engine
+from core.errors import TidegateError
+from core.exchange import Answer, Incoming, Simple
+from core.history import History, RequestRow
+from core.model import (
+    AccountId,
+    AccountKind,
+    Choice,
+    ClientLeft,
+    Exhausted,
+    Outcome,
+    ProviderName,
+    Request,
+    Served,
+    Settings,
+)
+from core.policy.retry import MAX_WAIT_S, Again, ComeBack, Deliver, Elsewhere, GiveUp, Renew, Spent, Step, next_step
+from core.problems import bad_gateway, come_back, nobody_ready, problem
+from core.providers import PROVIDERS
+from core.providers.headers import HeaderLine, for_upstream
+from core.providers.incoming import describe
+from core.providers.sse import dialect_of
+from core.tokens import Tokens
+from core.upstream import Failure, Upstream, origin_of
+
+log = logging.getLogger(__name__)
+
+_PREFIXES = ((b"/v1/", ProviderName.ANTHROPIC), (b"/zen/go/v1/", ProviderName.OPENCODE_GO))
+_WITHOUT_V1 = frozenset({b"messages", b"models"})
+"""What OpenCode asks for when its base URL lacks the /v1."""
+_CLIENT_LEFT = 499
+
+
+def route(target: bytes) -> tuple[ProviderName, bytes] | None:
+    """The provider that a target leads to, and the target as that provider has it; None for a path of nobody."""
+    path = target.partition(b"?")[0]
+    for prefix, provider in _PREFIXES:
+        if path.startswith(prefix):
+            return provider, target
+    if path[1:].partition(b"/")[0] in _WITHOUT_V1:
+        return ProviderName.ANTHROPIC, b"/v1" + target
+    return None
+
+
+def account_header(label: str) -> HeaderLine:
+    """Who served, for the client's log; a label outside ASCII is percent-encoded."""
+    return b"x-tidegate-account", quote(label, safe=" !#$&'()*+,/:;=?@[]-._~").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """What all requests share."""
+
+    engine: Engine
+    tokens: Tokens
+    upstream: Upstream
+    history: History
+    settings: Callable[[], Settings]
+    clock: Callable[[], float]
+
+    async def serve(self, incoming: Incoming, answer: Answer) -> None:
+        """Serve a client that has the local key."""
+        provider = _routed(incoming, answer)
+        if provider:
+            await _Exchange(self, incoming, answer, describe(provider, incoming.headers, incoming.body)).run()
+
+    async def pass_through(self, incoming: Incoming, answer: Answer) -> None:
+        """Serve a client with a credential of its own, untouched, while there is no account at all."""
+        provider = _routed(incoming, answer)
+        if provider is None:
+            return
+        speaks = PROVIDERS[AccountKind.GO if provider is ProviderName.OPENCODE_GO else AccountKind.API_KEY]
+        origin = origin_of(speaks.base_url(self.settings().endpoints))
+        headers = for_upstream(incoming.headers)
+        lines = zip(incoming.headers.names, incoming.headers.raw, strict=True)
+        headers += [line for name, line in lines if name in {b"authorization", b"x-api-key"}]
+        target = speaks.target(incoming.target, origin.base_path)
+        try:
+            response = await self.upstream.send(origin, incoming.method, target, headers, incoming.body)
+        except Failure as failure:
+            answer.send(bad_gateway(f"Tidegate: {failure.text}.", unknown=failure.delivered))
+            return
+        try:
+            await Delivery(response, answer, None, dialect_of(provider, incoming.path)).run(())
+        finally:
+            response.close()
+
+
+def _routed(incoming: Incoming, answer: Answer) -> ProviderName | None:
+    """Whose request this is; with its target as that provider has it. None after a 404."""
+    routed = route(incoming.target)
+    if routed is None:
+        answer.send(problem(404, "not_found_error", "Tidegate serves /v1/… and /zen/go/v1/…."))
+        return None
+    provider, incoming.target = routed
+    return provider
+
+
+class _Exchange:
+    """One request of a client on its way through accounts and attempts."""
+
+    def __init__(self, proxy: Proxy, incoming: Incoming, answer: Answer, request: Request) -> None:
+        self._proxy = proxy
+        self._incoming = incoming
+        self._answer = answer
+        self._request = request
+        self._spent = Spent(attempts=0)
+        self._tried: list[AccountId] = []
+        self._again: AccountId | None = None
+        self._secret = ""
+        self._refused: Simple | None = None
+        """The last complete answer that was no success, for when nobody else can serve."""
+        self._row = RequestRow(proxy.clock(), request.provider, _CLIENT_LEFT, ClientLeft.__name__, 0, 0.0)
+
+    async def run(self) -> None:
+        """Answer the client, and remember what became of it."""
+        try:
+            while not await self._once():
+                pass
+        finally:
+            request, row = self._request, self._row
+            self._proxy.history.record(
+                replace(
+                    row,
+                    model=request.model,
+                    session=request.session,
+                    attempts=self._spent.attempts,
+                    duration_s=self._proxy.clock() - row.at,
+                )
+            )
+
+    async def _once(self) -> bool:
+        """Choose, send, and follow up. True when the client has its answer."""
+        choice = self._choice()
+        if isinstance(choice, Exhausted):
+            return await self._nobody(choice)
+        self._spent = replace(self._spent, attempts=self._spent.attempts + 1)
+        self._row = replace(self._row, account=choice.account)
+        retried = self._spent.attempts > 1
+        with self._proxy.engine.lease(self._request, choice, self._tried, retried=retried):
+            step = await self._attempt(choice.account)
+        return step is None or await self._follow(step, choice.account)
+
+    def _choice(self) -> Choice | Exhausted:
+        again, self._again = self._again, None
+        if again is not None and self._proxy.engine.serves(again, self._request):
+            return Choice(again, "the same account once more")
+        return self._proxy.engine.choose(self._request, self._tried)
+
+    async def _attempt(self, id_: AccountId) -> Step | None:
+        """Send to one account. None when the client has its answer, else what comes next."""
+        proxy, engine = self._proxy, self._proxy.engine
+        state = engine.pool.state(id_)
+        if state is None:  # removed this moment
+            return Elsewhere()
+        try:
+            secret = self._secret = proxy.tokens.ready(id_) or await proxy.tokens.secret(id_)
+        except TidegateError as exc:
+            self._proxy.engine.without_secret(id_, exc)
+            return Elsewhere()
+        attempt = Attempt(PROVIDERS[state.account.kind], self._request, self._incoming, proxy.clock)
+        try:
+            outcome = await attempt.send(proxy.upstream, proxy.settings().endpoints, secret)
+            engine.observe(id_, outcome)
+            self._row = replace(self._row, outcome=type(outcome).__name__)
+            step = next_step(outcome, self._request, self._spent, engine.pool)
+            if isinstance(step, Deliver):
+                await self._deliver(attempt, id_)
+                return None
+        finally:
+            attempt.close()
+        self._refused = attempt.whole or self._refused
+        return step
+
+    async def _deliver(self, attempt: Attempt, id_: AccountId) -> None:
+        served_by = account_header(self._proxy.engine.label(id_))
+        if attempt.whole or attempt.response is None:
+            self._send(attempt.whole or bad_gateway("Tidegate: no answer."), served_by)
+            return
+        response = attempt.response
+        now = self._proxy.clock()
+        self._row = replace(self._row, status=response.status, first_byte_s=now - self._row.at)
+        dialect = dialect_of(self._request.provider, self._incoming.path)
+        delivery = Delivery(response, self._answer, attempt.tap, dialect)
+        outcome: Outcome = ClientLeft()
+        try:
+            outcome = await delivery.run(attempt.held, (served_by,))
+            self._learn(attempt, outcome, id_)
+        finally:
+            self._row = replace(self._row, usage=delivery.usage, outcome=type(outcome).__name__)
+
+    def _learn(self, attempt: Attempt, outcome: Outcome, id_: AccountId) -> None:
+        """An error in the middle of a stream is the client's to see, and counts for the next choice."""
+        engine = self._proxy.engine
+        if not isinstance(outcome, Served):
+            engine.observe(id_, outcome)
+        state = engine.pool.state(id_)
+        if state and attempt.tap and attempt.tap.error is not None and attempt.response:
+            provider = PROVIDERS[state.account.kind]
+            now = self._proxy.clock()
+            headers = attempt.response.headers
+            engine.observe(id_, provider.classify_error_event(attempt.tap.error, headers, self._request, now))
+
+    # --- what comes next ---
+
+    async def _follow(self, step: Step, id_: AccountId) -> bool:
+        """Do what comes next. True when the client has its answer."""
+        match step:
+            case Again(wait_s=wait_s):
+                await self._wait(wait_s)
+                self._spent = replace(self._spent, throttled=self._spent.throttled or wait_s > 0)
+                self._again = id_
+                return False
+            case Renew():
+                self._spent = replace(self._spent, renewed=True)
+                await self._renew(id_)
+                return False
+            case Elsewhere(or_deliver=or_deliver):
+                self._spent = replace(self._spent, elsewhere=self._spent.elsewhere or or_deliver, renewed=False)
+                self._tried.append(id_)
+                if or_deliver and self._refused and isinstance(self._choice(), Exhausted):
+                    self._send(self._refused, account_header(self._proxy.engine.label(id_)))
+                    return True
+                return False
+            case GiveUp(text=text, unknown=unknown):
+                self._send(bad_gateway(f"Tidegate: {text}.", unknown=unknown))
+                return True
+            case ComeBack():
+                self._send(come_back())
+                return True
+            case Deliver():
+                raise AssertionError  # `_attempt` did it
+            case _:
+                assert_never(step)
+
+    async def _renew(self, id_: AccountId) -> None:
+        """A fresh credential and the same account again; without one, the next account."""
+        try:
+            await self._proxy.tokens.renew(id_, self._secret)
+        except TidegateError as exc:
+            self._proxy.engine.without_secret(id_, exc)
+            self._tried.append(id_)
+        else:
+            self._again = id_
+
+    async def _nobody(self, exhausted: Exhausted) -> bool:
+        """Wait for an account that is ready soon, else say why nobody is."""
+        proxy = self._proxy
+        now = proxy.clock()
+        if exhausted.ready_at is not None:
+            wait_s = max(0.0, exhausted.ready_at - now) + 0.05
+            if wait_s <= proxy.settings().hold_s and self._spent.waited_s + wait_s <= MAX_WAIT_S:
+                await self._wait(wait_s)
+                self._tried.clear()
+                return False
+        self._send(nobody_ready(exhausted, self._request.provider, now))
+        return True
+
+    async def _wait(self, wait_s: float) -> None:
+        self._spent = replace(self._spent, waited_s=self._spent.waited_s + wait_s)
+        await asyncio.sleep(wait_s)
+
+    def _send(self, simple: Simple, *headers: HeaderLine) -> None:
+        self._row = replace(self._row, status=simple.status)
+        self._answer.send(replace(simple, headers=(*simple.headers, *headers)))

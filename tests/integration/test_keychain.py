@@ -1,0 +1,286 @@
+"""The Linux keychain against a real gnome-keyring: there, locked, absent, hanging, killed, with foreign items."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import secretstorage
+
+from core.errors import VaultAbsent, VaultError, VaultLocked, VaultTimeout
+from core.files import Paths
+from core.model import ApiKey
+from core.vault import Stored, Vault, open_vault
+from core.vault_secret_service import SecretService
+from tests.fakes_vault import login, once_it_answers
+from tests.integration.secret_service import Desktop, desktop
+from tests.vault_contract import OpenBackend, VaultContract
+
+LONG_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Desktop]:
+    with tempfile.TemporaryDirectory(prefix="tg-") as root, desktop(Path(root)) as session:
+        yield session
+
+
+@pytest.fixture
+def bus(session: Desktop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
+    """A session without a keychain, which this process is part of."""
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.environment["DBUS_SESSION_BUS_ADDRESS"])
+    yield session
+    session.stop_keychain(signal.SIGKILL)
+    session.wipe_keychain()
+
+
+@pytest.fixture
+def keychain(bus: Desktop) -> Desktop:
+    """A session with an unlocked keychain."""
+    bus.start_keychain(unlocked=True)
+    return bus
+
+
+@pytest.mark.usefixtures("keychain")
+class TestSecretServiceVault(VaultContract):
+    @pytest.fixture
+    def open_backend(self) -> OpenBackend:
+        return lambda: SecretService("contract")
+
+
+@pytest.mark.usefixtures("keychain")
+def test_an_item_is_named_for_its_installation() -> None:
+    SecretService("install-1").set("anna/0.0", "secret")
+
+    with closing(secretstorage.dbus_init()) as connection:
+        (item,) = secretstorage.search_items(connection, {"service": "tidegate-install-1-anna/0.0"})
+        assert item.get_attributes()["application"] == "tidegate"
+        assert item.get_label() == "Tidegate: anna/0.0"
+    assert SecretService("install-2").get("anna/0.0") == ()
+
+
+@pytest.mark.usefixtures("keychain")
+@pytest.mark.anyio
+@pytest.mark.parametrize("foreign", [b"", b"not ours", b"\xff\xfe\x00", "copy"])
+async def test_an_item_with_the_same_attributes_neither_is_read_nor_hides_ours(foreign: bytes | str) -> None:
+    vault = Vault(SecretService(f"duplicate-{foreign!r}"))
+    for generation in (1, 2):
+        await vault.save("anna", login(generation), generation)
+    with closing(secretstorage.dbus_init()) as connection:
+        collection = secretstorage.get_default_collection(connection)
+        for item in list(collection.search_items({"username": "tidegate"})):
+            copied = item.get_secret() if foreign == "copy" else foreign
+            assert isinstance(copied, bytes)
+            collection.create_item("foreign", item.get_attributes(), copied, replace=False)
+
+    assert await vault.load("anna") == Stored(2, login(2))
+    for generation in (3, 4):
+        await vault.save("anna", login(generation), generation)
+        assert await vault.load("anna") == Stored(generation, login(generation))
+    await vault.delete("anna")
+    assert await vault.load("anna") is None
+    await vault.close()
+
+
+@pytest.mark.usefixtures("bus")
+@pytest.mark.anyio
+async def test_a_desktop_without_a_keychain_is_absent() -> None:
+    vault = Vault(SecretService("install"))
+
+    for act in (vault.load("anna"), vault.save("anna", login(1), 1), vault.delete("anna")):
+        with pytest.raises(VaultAbsent):
+            await act
+    await vault.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", [None, "unix:path=/nowhere/bus", "nonsense"])
+async def test_a_machine_without_a_session_bus_is_absent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str | None
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    if address is None:
+        monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    else:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+    vault = Vault(SecretService("install"))
+
+    with pytest.raises(VaultAbsent):
+        await vault.load("anna")
+    await vault.close()
+
+
+@pytest.mark.anyio
+async def test_a_locked_keychain_says_so_within_its_deadline_and_leaks_no_connection(keychain: Desktop) -> None:
+    vault = Vault(SecretService("locked"))
+    await vault.save("anna", login(1), 1)
+    keychain.stop_keychain()
+    keychain.start_keychain(unlocked=False)
+    await _locked(vault)
+    before = _open_files()
+
+    for _ in range(20):
+        await _locked(vault)
+
+    assert _open_files() <= before
+    keychain.stop_keychain()
+    keychain.start_keychain(unlocked=True)
+    assert await vault.load("anna") == Stored(1, login(1))
+    await vault.close()
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def _locked(vault: Vault) -> None:
+    for act in (vault.load("anna"), vault.save("anna", login(2), 2), vault.delete("anna")):
+        with pytest.raises(VaultLocked):
+            await act
+
+
+@pytest.mark.anyio
+async def test_a_hanging_keychain_costs_a_deadline_never_the_loop_and_recovers(keychain: Desktop) -> None:
+    vault = Vault(SecretService("hanging"), read_within_s=0.3, write_within_s=0.3)
+    await vault.save("anna", login(1), 1)
+    watch = asyncio.create_task(_largest_gap_s())
+
+    keychain.pause_keychain()
+    for act in (vault.load("anna"), vault.save("anna", login(2), 2), vault.load("anna")):
+        with pytest.raises(VaultTimeout):
+            await act
+    keychain.resume_keychain()
+    async with asyncio.timeout(LONG_S):
+        stored = await once_it_answers(lambda: vault.load("anna"))
+
+    watch.cancel()
+    assert await watch < 0.5
+    assert stored == Stored(1, login(1))
+    await vault.save("anna", login(2), 2)
+    await vault.close()
+
+
+async def _largest_gap_s() -> float:
+    """How long the loop was busy with one thing at most, measured until it is cancelled."""
+    loop, largest_s = asyncio.get_running_loop(), 0.0
+    try:
+        while True:
+            began_at = loop.time()
+            await asyncio.sleep(0.01)
+            largest_s = max(largest_s, loop.time() - began_at)
+    except asyncio.CancelledError:
+        return largest_s
+
+
+def test_a_process_ends_while_its_keychain_hangs(keychain: Desktop) -> None:
+    program = """
+import asyncio
+from core.errors import VaultTimeout
+from core.vault import Vault
+from core.vault_secret_service import SecretService
+async def main():
+    vault = Vault(SecretService("ending"), read_within_s=0.2)
+    print("asking", flush=True)
+    try:
+        await vault.load("anna")
+    except VaultTimeout as exc:
+        print(exc.title)
+    await vault.close()
+asyncio.run(main())
+"""
+    keychain.pause_keychain()
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=keychain.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert ended.stdout == "asking\nThe vault does not answer\n"
+    assert ended.stderr == ""
+
+
+@pytest.mark.anyio
+async def test_a_killed_keychain_is_absent_and_what_it_acknowledged_is_there_again(keychain: Desktop) -> None:
+    vault = Vault(SecretService("killed"))
+    await vault.save("anna", login(1), 1)
+
+    keychain.stop_keychain(signal.SIGKILL)
+    with pytest.raises(VaultAbsent):
+        await vault.load("anna")
+    keychain.start_keychain(unlocked=True)
+
+    assert await vault.load("anna") == Stored(1, login(1))
+    await vault.close()
+
+
+@pytest.mark.anyio
+async def test_a_keychain_killed_while_it_hangs_frees_the_worker(keychain: Desktop) -> None:
+    vault = Vault(SecretService("killed"), read_within_s=0.2)
+    keychain.pause_keychain()
+    with pytest.raises(VaultTimeout):
+        await vault.load("anna")
+
+    keychain.stop_keychain(signal.SIGKILL)
+
+    async with asyncio.timeout(LONG_S):
+        with pytest.raises(VaultAbsent):
+            await once_it_answers(lambda: vault.load("anna"))
+    await vault.close()
+
+
+@pytest.mark.usefixtures("keychain")
+@pytest.mark.anyio
+async def test_a_hundred_callers_at_once_all_get_their_own() -> None:
+    vault = Vault(SecretService("crowd"))
+    names = [f"account-{number}" for number in range(25)]
+
+    await asyncio.gather(*(vault.save(name, ApiKey(name), 1) for name in names))
+    answers = await asyncio.gather(*(vault.load(name) for name in names * 3))
+
+    assert answers == [Stored(1, ApiKey(name)) for name in names * 3]
+    await vault.close()
+
+
+def test_the_environment_has_no_say_in_where_secrets_go(keychain: Desktop, tmp_path: Path) -> None:
+    program = """
+import asyncio, os
+from core.files import Paths
+from core.model import ApiKey
+from core.vault import open_vault
+from pathlib import Path
+async def main():
+    vault = open_vault("keyring", Paths(Path(os.environ["HOME"])), "hostile", os.environ)
+    await vault.save("anna", ApiKey("secret"), 1)
+    await vault.close()
+asyncio.run(main())
+"""
+    (tmp_path / "keyringrc.cfg").write_text("[backend]\ndefault-keyring=keyring.backends.null.Keyring\n")
+    hostile = {
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        "KEYRING_PROPERTY_PREFERRED_COLLECTION": "/org/freedesktop/secrets/collection/session",
+        "XDG_CONFIG_HOME": str(tmp_path),
+    }
+
+    subprocess.run([sys.executable, "-c", program], env=keychain.environment | hostile, timeout=60, check=True)
+
+    assert len(SecretService("hostile").get("anna/1.0")) == 1
+
+
+@pytest.mark.anyio
+async def test_the_keychain_is_first_asked_when_it_is_used(bus: Desktop, tmp_path: Path) -> None:
+    vault = open_vault("keyring", Paths(tmp_path), "late", {})
+    with pytest.raises(VaultError):
+        await vault.load("anna")
+    bus.start_keychain(unlocked=True)
+
+    assert await vault.load("anna") is None
+    await vault.close()

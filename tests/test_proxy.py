@@ -1,0 +1,157 @@
+import asyncio
+import time
+
+import httpx
+import pytest
+from stage import MODEL, PROMPT, Stage
+
+from core.model import ProviderName
+from core.proxy import account_header, route
+from core.simulator import faults
+
+BODY = {"model": MODEL, "max_tokens": 64, "messages": PROMPT}
+VERSION = {"anthropic-version": "2023-06-01"}
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (b"/v1/messages", (ProviderName.ANTHROPIC, b"/v1/messages")),
+        (b"/v1/messages?beta=true", (ProviderName.ANTHROPIC, b"/v1/messages?beta=true")),
+        (b"/v1/files/file_1/content", (ProviderName.ANTHROPIC, b"/v1/files/file_1/content")),
+        (b"/messages", (ProviderName.ANTHROPIC, b"/v1/messages")),
+        (b"/messages/count_tokens?beta=true", (ProviderName.ANTHROPIC, b"/v1/messages/count_tokens?beta=true")),
+        (b"/models", (ProviderName.ANTHROPIC, b"/v1/models")),
+        (b"/zen/go/v1/chat/completions", (ProviderName.OPENCODE_GO, b"/zen/go/v1/chat/completions")),
+        (b"/zen/v1/messages", None),
+        (b"/v1", None),
+        (b"/v2/messages", None),
+        (b"/messages-elsewhere", None),
+        (b"/", None),
+    ],
+)
+def test_path_leads_to_one_provider(target: bytes, expected: tuple[ProviderName, bytes] | None) -> None:
+    assert route(target) == expected
+
+
+def test_account_header_is_ascii_whatever_the_label() -> None:
+    assert account_header("Büro 1\r\nx: y")[1].isascii()
+    assert b"\r" not in account_header("a\r\nb")[1]
+    assert account_header("Work (Max)") == (b"x-tidegate-account", b"Work (Max)")
+
+
+@pytest.mark.anyio
+class TestNoAccount:
+    async def test_client_with_a_credential_of_its_own_is_passed_through_untouched(self, stage: Stage) -> None:
+        own = stage.sim.add_login("Own")
+        headers = {**VERSION, "authorization": f"Bearer {own.access}", "anthropic-beta": "oauth-2025-04-20"}
+        async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+            answer = await client.post("/v1/messages", json=BODY, headers=headers)
+        assert answer.status_code == 200
+        assert "x-tidegate-account" not in answer.headers
+        received = stage.sim.received[-1]
+        assert received.account == "Own"
+        assert received.header("authorization") == f"Bearer {own.access}"
+
+    async def test_streams_are_passed_through_too(self, stage: Stage) -> None:
+        own = stage.sim.add_api_key("Own")
+        headers = {**VERSION, "x-api-key": own.key}
+        async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+            answer = await client.post("/v1/messages", json={**BODY, "stream": True}, headers=headers)
+        assert answer.text.endswith('event: message_stop\ndata: {"type":"message_stop"}\n\n')
+
+    async def test_local_key_gets_a_sentence_that_says_what_to_do(self, stage: Stage) -> None:
+        async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+            answer = await client.post("/v1/messages", json=BODY, headers={"x-api-key": stage.key})
+        assert answer.status_code == 403
+        assert "tidegate add" in answer.json()["error"]["message"]
+        assert answer.headers["x-should-retry"] == "false"
+
+    async def test_setting_switches_it_off(self, stage: Stage) -> None:
+        await stage.settle(passthrough=False)
+        own = stage.sim.add_api_key("Own")
+        async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+            answer = await client.post("/v1/messages", json=BODY, headers={"x-api-key": own.key})
+        assert answer.status_code == 401
+        assert not stage.sim.received
+
+    async def test_unreachable_provider_is_said(self, stage: Stage) -> None:
+        await stage.settle(endpoints=type(stage.sim.endpoints())(anthropic_api_url="http://127.0.0.1:9"))
+        async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+            answer = await client.post("/v1/messages", json=BODY, headers={"x-api-key": "sk-ant-api03-own"})
+        assert answer.status_code == 502
+
+
+@pytest.mark.anyio
+async def test_own_credential_is_never_mixed_with_the_pool(stage: Stage) -> None:
+    """With an account there is no pass-through, and a stranger's key opens nothing."""
+    await stage.login("Work")
+    own = stage.sim.add_api_key("Own")
+    async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+        refused = await client.post("/v1/messages", json=BODY, headers={"x-api-key": own.key})
+        both = await client.post(
+            "/v1/messages", json=BODY, headers={**VERSION, "x-api-key": own.key, "authorization": f"Bearer {stage.key}"}
+        )
+    assert refused.status_code == 401
+    assert both.headers["x-tidegate-account"] == "Work"
+    assert [r.account for r in stage.sim.received] == ["Work"]
+    assert stage.sim.received[-1].header("x-api-key") == ""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("phase", [faults.Phase.BEFORE_HEAD, faults.Phase.AFTER_HEAD, faults.Phase.MID_STREAM])
+async def test_client_that_leaves_closes_the_upstream_within_a_second_and_is_nobodys_fault(
+    stage: Stage, phase: faults.Phase
+) -> None:
+    account = await stage.login("Work")
+    account.script(faults.Stall(phase, 20))
+    async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+        asking = asyncio.create_task(
+            client.post("/v1/messages", json={**BODY, "stream": True}, headers={**VERSION, "x-api-key": stage.key})
+        )
+        await stage.sim.wait_received(1)
+        asking.cancel()
+        left_at = time.time()
+        await asyncio.gather(asking, return_exceptions=True)
+    await stage.sim.wait_until(lambda: stage.sim.received[-1].left_at is not None)
+    assert (stage.sim.received[-1].left_at or 0) - left_at < 1
+    state = stage.core.engine.pool.accounts[0]
+    assert (state.in_flight, state.cooldowns, state.failures) == (0, (), 0)
+
+
+@pytest.mark.anyio
+async def test_every_request_is_remembered_with_what_became_of_it(stage: Stage) -> None:
+    account = await stage.login("Work")
+    account.script(faults.BadRequest())
+    async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+        for _ in range(2):
+            await client.post("/v1/messages", json=BODY, headers={**VERSION, "x-api-key": stage.key})
+    good, bad = await stage.core.history.requests(2)
+    assert (bad.status, bad.outcome) == (400, "RequestRefused")
+    assert (good.status, good.outcome, good.account) == (200, "Served", "work")
+    assert good.usage.output > 0
+    assert good.model == MODEL
+
+
+@pytest.mark.anyio
+async def test_account_for_claude_code_alone_serves_nobody_else(stage: Stage) -> None:
+    for label, serves in (("Work", "claude-code"), ("Team", "any")):
+        key = stage.sim.add_api_key(label).key
+        await stage.core.commands.run("add_key", {"kind": "api-key", "key": key, "label": label, "serves": serves})
+    async with httpx.AsyncClient(base_url=stage.url, headers={**VERSION, "x-api-key": stage.key}) as client:
+        await client.post("/v1/messages", json=BODY)
+        await stage.core.commands.run("disable", {"account": "Team"})
+        refused = await client.post("/v1/messages", json=BODY)
+        claude_code = await client.post("/v1/messages", json=BODY, headers={"user-agent": "claude-cli/2.1.329"})
+    assert [r.account for r in stage.sim.received] == ["Team", "Work"]
+    assert (refused.status_code, claude_code.status_code) == (403, 200)
+    assert "serves Claude Code only" in refused.json()["error"]["message"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("method", "path"), [("HEAD", "/"), ("HEAD", "/api/hello"), ("GET", "/api/hello")])
+async def test_small_questions_are_answered_here(stage: Stage, method: str, path: str) -> None:
+    async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+        answer = await client.request(method, path, headers={"x-api-key": stage.key})
+    assert answer.status_code == 200
+    assert not stage.sim.received
