@@ -1,0 +1,350 @@
+"""All parts wired together: `running` a whole instance, `alone` for one order without one, `in_thread` for a tray."""
+
+import asyncio
+import functools
+import hashlib
+import logging
+import os
+import secrets
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import anyio.to_thread
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from core import __version__, asgi, config, remote
+from core.bus import Bus
+from core.commands import Commands
+from core.engine import Engine
+from core.errors import TidegateError
+from core.files import Paths, instance_lock
+from core.front import Front
+from core.guard import Guard
+from core.history import EventRow, History
+from core.listener import Limits, Listener
+from core.model import ApiKey, Changed, Event, Notification, Settings, Snapshot
+from core.policy import alerts
+from core.poller import Poller
+from core.proxy import Proxy
+from core.sessions import Sessions
+from core.tokens import Tokens
+from core.upstream import Patience, Upstream
+from core.vault import Stored, Vault, open_vault
+
+log = logging.getLogger(__name__)
+
+VaultKind = Literal["keyring", "file"]
+LOCAL_KEY = "local-key"
+MOVES_SHOWN = 20
+GRACE_S = 15.0
+"""What answers in progress get when Tidegate stops."""
+SWITCH_INTERVAL_S = 0.0005
+"""A busy drawing thread holds the interpreter for this long, not for 5 ms, before a request gets its turn."""
+USER_AGENT = f"tidegate/{__version__}"
+CONTROL_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to start: what the command line says, and what tests and the demo replace."""
+
+    vault: VaultKind | Vault = "keyring"
+    port: int | None = None
+    """None: the one from the settings."""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    clock: Callable[[], float] = time.time
+    demo: bool = False
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """A running instance, on its own event loop."""
+
+    engine: Engine
+    bus: Bus
+    config: config.ConfigFile
+    commands: Commands
+    history: History
+    pages: Sessions
+    tokens: Tokens
+    settings: Callable[[], Settings]
+    problems: tuple[str, ...]
+    """What the person should read at the start: a file that was moved aside, history that cannot be saved."""
+    clock: Callable[[], float]
+
+    def page_link(self) -> str:
+        """The status page for the person's own browser; good once and for a minute."""
+        return f"{self.engine.address}/-/open?code={self.pages.issue()}"
+
+    def on_notification(self, show: Callable[[Notification], None]) -> None:
+        """Call `show` with each message for the person."""
+
+        def tell(event: Event) -> None:
+            message = alerts.notification(event, self.engine.pool, self.clock())
+            if message and self.engine.notifications:
+                show(message)
+
+        self.bus.subscribe(tell)
+
+
+@asynccontextmanager
+async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
+    """A whole instance: owns `paths`, listens, serves.
+
+    Raises InstanceRunning, PortTaken, VaultError or TidegateError.
+    """
+    async with AsyncExitStack() as stack:
+        core, vault = await _wired(stack, paths, options)
+        await _local_key_made(vault, core.config)
+        upstream = Upstream(_tls(), options.patience)
+        stack.callback(upstream.close)
+        proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock)
+
+        def strangers_welcome() -> bool:
+            return core.settings().passthrough and not core.engine.pool.accounts
+
+        front = Front(proxy, lambda: _control(core))
+        listener = Listener(front, options.limits)
+        stack.push_async_callback(listener.close, GRACE_S)
+        await listener.start(core.settings().port if options.port is None else options.port)
+        token = secrets.token_urlsafe(32)
+        key_sha256 = core.config.current.local_key_sha256
+        front.guard = Guard(listener.port, key_sha256, token, core.pages.holds, strangers_welcome)
+        core.engine.address = f"http://127.0.0.1:{listener.port}"
+        remote.announce(paths, remote.Running(os.getpid(), listener.port, token))
+        stack.callback(remote.withdraw, paths)
+        poller = asyncio.create_task(Poller(core.engine, core.tokens, core.clock).run(), name="poller")
+        stack.push_async_callback(_cancelled, poller)
+        log.info("Tidegate %s listens on %s", __version__, core.engine.address)
+        yield core
+
+
+@asynccontextmanager
+async def alone(paths: Paths, options: Options) -> AsyncIterator[Commands]:
+    """The commands of an installation that is not running. Raises InstanceRunning when it is."""
+    async with AsyncExitStack() as stack:
+        core, _ = await _wired(stack, paths, options)
+        yield core.commands
+
+
+async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple[Core, Vault]:
+    """Everything but the network side. What `stack` unwinds comes in the order of dependence."""
+    lock = instance_lock(paths)
+    stack.callback(lock.release)
+    loaded = await anyio.to_thread.run_sync(config.load, paths.config)
+    config_file = config.ConfigFile(paths.config, loaded.config)
+    settings = _settings(config_file, options.environ)
+    settings()  # a bad value in the environment is told before anything else starts
+    history = await anyio.to_thread.run_sync(History.open, paths.history)
+    stack.push_async_callback(history.close)
+    vault = await _vault(paths, loaded.config.install_id, options)
+    stack.push_async_callback(vault.close)
+    http = _HttpClient()
+    stack.push_async_callback(http.close)
+    tokens = Tokens(vault, paths, lambda: settings().endpoints, http, options.clock)
+    stack.push_async_callback(tokens.close)
+
+    bus = Bus()
+    engine = Engine(
+        bus,
+        options.clock,
+        saved=history.save_pool,
+        moved=lambda move: history.record(EventRow(move.at, move, move.text)),
+        moves=await history.moves(MOVES_SHOWN),
+        demo=options.demo,
+    )
+    engine.notifications = settings().notifications
+    engine.restore(config_file.current.accounts, await history.load_pool(), settings().strategy)
+    bus.subscribe(lambda event: _remember(history, event, options.clock()))
+
+    async def local_key() -> str:
+        await _local_key_made(vault, config_file)
+        return await _local_key(vault, config_file.current.local_key_sha256)
+
+    commands = Commands(
+        engine=engine,
+        config=config_file,
+        tokens=tokens,
+        endpoints=lambda: settings().endpoints,
+        local_key=local_key,
+        now=options.clock,
+    )
+    stack.push_async_callback(commands.finish)
+    problems = tuple(text for text in (loaded.problem, history.problem) if text)
+    for text in problems:
+        log.warning("%s", text)
+    core = Core(engine, bus, config_file, commands, history, Sessions(), tokens, settings, problems, options.clock)
+    return core, vault
+
+
+def _control(core: Core) -> asgi.App:
+    """The control API. Loads the web stack, so it is made when somebody asks."""
+    from core.control import application  # noqa: PLC0415 - costs 12 MB and 60 ms
+
+    return application(core.commands, core.engine.snapshot, core.bus, core.pages)
+
+
+def _settings(config_file: config.ConfigFile, environ: Mapping[str, str]) -> Callable[[], Settings]:
+    """The settings in force: the saved ones with the environment's on top, worked out when they change."""
+    known: tuple[Settings, Settings] | None = None
+
+    def settings() -> Settings:
+        nonlocal known
+        saved = config_file.current.settings
+        if known is None or known[0] is not saved:
+            known = saved, config.effective(saved, environ)
+        return known[1]
+
+    return settings
+
+
+def _remember(history: History, event: Event, now: float) -> None:
+    if not isinstance(event, Changed):
+        history.record(EventRow(now, event))
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+# --- what is made once -----------------------------------------------------------------------------
+
+
+async def _vault(paths: Paths, install_id: str, options: Options) -> Vault:
+    if isinstance(options.vault, Vault):
+        return options.vault
+    return await anyio.to_thread.run_sync(open_vault, options.vault, paths, install_id, options.environ)
+
+
+async def _local_key_made(vault: Vault, config_file: config.ConfigFile) -> None:
+    """Make the local key at the very first start: the vault keeps it, the config a digest to know it by."""
+    if config_file.current.local_key_sha256:
+        return
+    stored = await vault.load(LOCAL_KEY)
+    if stored is None or not isinstance(stored.credential, ApiKey):
+        stored = Stored(1, ApiKey(f"tg-{secrets.token_urlsafe(32)}"))
+        await vault.save(LOCAL_KEY, stored.credential, stored.generation)
+    digest = hashlib.sha256(_key(stored).encode()).hexdigest()
+    await config_file.change(lambda now: replace(now, local_key_sha256=digest))
+
+
+async def _local_key(vault: Vault, sha256: str) -> str:
+    stored = await vault.load(LOCAL_KEY)
+    if stored is None or hashlib.sha256(_key(stored).encode()).hexdigest() != sha256:
+        raise TidegateError(
+            "The keychain no longer holds this installation's local key",
+            "Remove local_key_sha256 from config.json and start Tidegate again: it makes a new key.",
+        )
+    return _key(stored)
+
+
+def _key(stored: Stored) -> str:
+    return stored.credential.key if isinstance(stored.credential, ApiKey) else ""
+
+
+def _tls() -> Callable[[], ssl.SSLContext]:
+    """The one TLS context, with the roots the system trusts. Made on first use: it takes 50 ms."""
+
+    @functools.cache
+    def context() -> ssl.SSLContext:
+        import truststore  # noqa: PLC0415 - only where TLS is spoken
+
+        made = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.set_alpn_protocols(["http/1.1"])
+        return made
+
+    return context
+
+
+class _HttpClient:
+    """httpx for the control plane: made on first use (50 ms), honest about who asks, not redirected, not proxied."""
+
+    def __init__(self) -> None:
+        self._client: httpx.AsyncClient | None = None
+
+    def __call__(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                verify=_tls()(),
+                headers={"user-agent": USER_AGENT},
+                timeout=CONTROL_TIMEOUT_S,
+                follow_redirects=False,
+                trust_env=False,
+            )
+        return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+
+# --- for the tray ----------------------------------------------------------------------------------
+
+
+class CoreInThread:
+    """The core on a thread of its own, for a user interface on another one. Every method may be called from any."""
+
+    def __init__(self, core: Core, portal: BlockingPortal) -> None:
+        self._core = core
+        self._portal = portal
+        self._notify: Callable[[Notification], None] = _unheard
+
+    def snapshot(self) -> Snapshot:
+        """The picture of this moment: the Pool is immutable, so any thread may draw it."""
+        return self._core.engine.snapshot()
+
+    def do(self, name: str, **arguments: object) -> None:
+        """Give a command and do not wait; what fails is told by a notification."""
+        self._portal.start_task_soon(self._obey, name, arguments)
+
+    def subscribe(self, changed: Callable[[], None], notify: Callable[[Notification], None]) -> None:
+        """Call `changed` after every change and `notify` with each message, from the core's thread."""
+        self._notify = notify
+        self._portal.call(self._core.bus.subscribe, lambda _: changed())
+        self._portal.call(self._core.on_notification, notify)
+
+    def local_key(self) -> str:
+        """The key that clients send. Raises VaultError."""
+        return str(self._portal.call(self._core.commands.run, "token", {})["key"])
+
+    def dashboard_url(self) -> str:
+        """The status page; good once and for a minute."""
+        return self._portal.call(self._core.page_link)
+
+    def stop(self) -> None:
+        """Whether the process may end. Raises TidegateError while a renewed login exists in memory only."""
+        unsaved = self._portal.call(self._core.tokens.unsaved)
+        if unsaved:
+            labels = ", ".join(self._core.engine.label(id_) for id_ in unsaved)
+            raise TidegateError(f"Not saved yet: {labels}", "Unlock the keychain; Tidegate saves it by itself.")
+
+    async def _obey(self, name: str, arguments: Mapping[str, object]) -> None:
+        try:
+            await self._core.commands.run(name, arguments)
+        except TidegateError as exc:
+            self._notify(Notification(exc.title, exc.hint, key="command", urgent=True))
+
+
+def _unheard(message: Notification) -> None:
+    log.warning("%s %s", message.title, message.body)
+
+
+@contextmanager
+def in_thread(paths: Paths, options: Options) -> Iterator[CoreInThread]:
+    """A whole instance on another thread, until the block ends. Raises what `running` raises."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    with (
+        start_blocking_portal("asyncio", name="tidegate-core") as portal,
+        portal.wrap_async_context_manager(running(paths, options)) as core,
+    ):
+        yield CoreInThread(core, portal)

@@ -1,0 +1,414 @@
+"""The command line. Orders go to the running instance when there is one, else they are obeyed on the spot.
+
+Only click is imported here: `tidegate --help` and shell completion must be quick, so each command imports what it uses.
+"""
+
+import contextlib
+import importlib
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from core import __version__
+from core.errors import NothingToDo, TidegateError
+
+if TYPE_CHECKING:
+    from core.files import Paths
+
+VaultKind = Literal["keyring", "file"]
+TERMS = (
+    "Which programs may use a subscription login is for the provider's terms to say;"
+    " API keys and OpenCode Go keys are made for programs like this one."
+)
+_UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_MAX_INPUT = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the global options say."""
+
+    data_dir: str | None
+    vault: VaultKind
+
+    @property
+    def paths(self) -> "Paths":
+        """The files of the installation that is meant."""
+        from pathlib import Path  # noqa: PLC0415
+
+        from core.files import Paths, default_paths  # noqa: PLC0415
+
+        return Paths(Path(self.data_dir).expanduser().absolute()) if self.data_dir else default_paths()
+
+    def order(self, command: str, /, **arguments: object) -> Any:
+        """Have one command obeyed, by the running instance or here. Raises TidegateError."""
+        from core import remote  # noqa: PLC0415
+
+        if running := remote.find(self.paths):
+            return remote.call(running, command, arguments)
+        import anyio  # noqa: PLC0415
+
+        from core import app  # noqa: PLC0415
+
+        async def here() -> Any:
+            async with app.alone(self.paths, app.Options(vault=self.vault)) as commands:
+                return await commands.run(command, arguments)
+
+        return anyio.run(here)
+
+    def tell(self, command: str, /, **arguments: object) -> None:
+        """Have one command obeyed and print what it says."""
+        click.echo(self.order(command, **arguments)["text"])
+
+
+class Tidegate(click.Group):
+    """Shows our errors as title and hint, with their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except TidegateError as exc:
+            from core.terminal import plain  # noqa: PLC0415
+
+            click.echo(plain(f"Error: {exc.title}"), err=True)
+            if exc.hint:
+                click.echo(plain(f"Hint: {exc.hint}"), err=True)
+            ctx.exit(exc.exit_code)
+
+
+class Duration(click.ParamType[float]):
+    """`90s`, `30m`, `1h`, `1h30m`, `2d`: a duration in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"(\d{1,6})([smhd])", value)
+        if not parts or "".join(map("".join, parts)) != value:
+            self.fail(f"{value!r} is no duration: write 90s, 30m, 1h or 2d.", param, ctx)
+        return float(sum(int(number) * _UNIT_S[unit] for number, unit in parts))
+
+
+@click.group(cls=Tidegate, invoke_without_command=True)
+@click.option("--data-dir", metavar="DIR", help="Keep everything of Tidegate in this folder.")
+@click.option("--vault", type=click.Choice(["keyring", "file"]), default="keyring", help="Where credentials rest.")
+@click.version_option(__version__, prog_name="tidegate")
+@click.pass_context
+def main(ctx: click.Context, data_dir: str | None, vault: VaultKind) -> None:
+    """Several coding-agent accounts that behave as one. Without a command: the tray icon."""
+    for stream in (sys.stdout, sys.stderr):  # a console without UTF-8 shows ? rather than a crash
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    ctx.obj = Session(data_dir, vault)
+    if ctx.invoked_subcommand is None:
+        # The tray stands above the core, which therefore does not import it: this names a program to start.
+        importlib.import_module("tray.__main__").main(ctx.obj.paths, vault)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+label_option = click.option("--label", default="", help="What you want to call it.")
+serves_option = click.option(
+    "--serves", type=click.Choice(["any", "claude-code"]), default="any", help="Which clients it may serve."
+)
+
+
+# --- running it ------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65_535), help="Listen here, not where the settings say; 0: anywhere.")
+@click.pass_obj
+def serve(session: Session, port: int | None) -> None:
+    """Run without a tray icon, until Ctrl-C."""
+    from core import serve as server  # noqa: PLC0415
+
+    server.run(session.paths, session.vault, port)
+
+
+@main.command()
+@click.option("--headless", is_flag=True, help="In the terminal, without a tray icon.")
+@click.option("--once", is_flag=True, help="End when every agent has its answers.")
+@click.pass_context
+def demo(ctx: click.Context, *, headless: bool, once: bool) -> None:
+    """See it work: a simulated provider, three accounts and a failover, on throw-away state."""
+    if headless:
+        from core import demo_run  # noqa: PLC0415
+
+        ctx.exit(demo_run.in_terminal(once=once))
+    ctx.exit(importlib.import_module("tray.__main__").demo(once=once))
+
+
+# --- accounts that come and go ---------------------------------------------------------------------
+
+
+@main.group()
+def add() -> None:
+    """Add an account. Keys are asked for, or read from standard input; never give one as an argument."""
+
+
+def _add_key(session: Session, kind: str, label: str, serves: str) -> None:
+    session.tell("add_key", kind=kind, key=_secret_line("Key"), label=label, serves=serves)
+    click.echo(TERMS)
+
+
+def _secret_line(name: str) -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt(name, hide_input=True))
+    return sys.stdin.read(_MAX_INPUT)
+
+
+@add.command("api-key")
+@label_option
+@serves_option
+@click.pass_obj
+def add_api_key(session: Session, label: str, serves: str) -> None:
+    """An Anthropic API key."""
+    _add_key(session, "api-key", label, serves)
+
+
+@add.command("go")
+@label_option
+@serves_option
+@click.pass_obj
+def add_go(session: Session, label: str, serves: str) -> None:
+    """An OpenCode Go key."""
+    _add_key(session, "go", label, serves)
+
+
+@add.command("claude")
+@click.option("--paste", is_flag=True, help="Sign in by pasting the code that the browser shows.")
+@label_option
+@serves_option
+@click.pass_obj
+def add_claude(session: Session, *, paste: bool, label: str, serves: str) -> None:
+    """A Claude subscription."""
+    if not paste:
+        raise click.UsageError("Signing in works by pasting a code: add --paste.")
+    offer = session.order("begin_login")
+    click.echo(f"{TERMS}\n\nOpen this address, sign in, and copy the code it shows:\n\n{offer.pop('url')}\n", err=True)
+    code = click.prompt("Code", err=True) if sys.stdin.isatty() else sys.stdin.read(_MAX_INPUT)
+    session.tell("add_login", code=code, label=label, serves=serves, **offer)
+
+
+@main.command()
+@click.argument("account")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove(session: Session, account: str, *, yes: bool) -> None:
+    """Remove an account and delete its credential."""
+    if not yes:
+        label = session.order("info", account=account)["label"]
+        click.confirm(f"Remove {label} and delete its credential?", abort=True)
+    session.tell("remove", account=account)
+
+
+# --- looking ---------------------------------------------------------------------------------------
+
+
+def _print_json(value: object) -> None:
+    import json  # noqa: PLC0415
+
+    click.echo(json.dumps(value, indent=2))
+
+
+@main.command("list")
+@as_json
+@click.pass_obj
+def list_(session: Session, *, as_json: bool) -> None:
+    """The accounts."""
+    import msgspec  # noqa: PLC0415
+
+    from core import terminal  # noqa: PLC0415
+    from core.model import Snapshot  # noqa: PLC0415
+
+    answer = session.order("snapshot")
+    if as_json:
+        _print_json(answer["accounts"])
+    elif answer["accounts"]:
+        terminal.show_accounts(msgspec.convert(answer, Snapshot))
+    else:
+        click.echo("No account yet. Add one: tidegate add api-key, add go, or add claude --paste.")
+
+
+@main.command()
+@as_json
+@click.pass_obj
+def status(session: Session, *, as_json: bool) -> None:
+    """Who serves, and why. Exit code 3 when no account is ready."""
+    import msgspec  # noqa: PLC0415
+
+    from core import terminal  # noqa: PLC0415
+    from core.model import Snapshot, Standing  # noqa: PLC0415
+
+    answer = session.order("snapshot")
+    snapshot = msgspec.convert(answer, Snapshot)
+    if as_json:
+        _print_json(answer)
+    else:
+        terminal.show_status(snapshot)
+    if not any(view.standing is Standing.READY for view in snapshot.accounts):
+        raise NothingToDo("No account is ready", "See `tidegate list`." if snapshot.accounts else "See `tidegate add`.")
+
+
+@main.command()
+@click.argument("account")
+@as_json
+@click.pass_obj
+def info(session: Session, account: str, *, as_json: bool) -> None:
+    """Everything about one account."""
+    import time  # noqa: PLC0415
+
+    import msgspec  # noqa: PLC0415
+
+    from core import terminal  # noqa: PLC0415
+    from core.model import AccountView  # noqa: PLC0415
+
+    answer = session.order("info", account=account)
+    if as_json:
+        _print_json(answer)
+    else:
+        terminal.show_account(msgspec.convert(answer, AccountView), time.time())
+
+
+@main.command()
+@click.pass_obj
+def token(session: Session) -> None:
+    """Print the local key, which clients send to Tidegate."""
+    click.echo(session.order("token")["key"])
+
+
+# --- deciding --------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("account")
+@click.pass_obj
+def enable(session: Session, account: str) -> None:
+    """Let an account serve; `all` for every account."""
+    session.tell("enable", account=account)
+
+
+@main.command()
+@click.argument("account")
+@click.pass_obj
+def disable(session: Session, account: str) -> None:
+    """Keep an account from serving; `all` for every account."""
+    session.tell("disable", account=account)
+
+
+@main.command()
+@click.argument("account")
+@click.argument("label")
+@click.pass_obj
+def rename(session: Session, account: str, label: str) -> None:
+    """Call an account something else."""
+    session.tell("rename", account=account, label=label)
+
+
+@main.command()
+@click.argument("account")
+@click.option("--for", "for_s", type=Duration(), help="For how long: 30m, 1h, 2d. Else until unpinned.")
+@click.pass_obj
+def pin(session: Session, account: str, for_s: float | None) -> None:
+    """Have one account serve its provider."""
+    session.tell("pin", account=account, for_s=for_s)
+
+
+@main.command()
+@click.argument("account")
+@click.pass_obj
+def use(session: Session, account: str) -> None:
+    """Have one account serve until unpinned: the short way to say `pin`."""
+    session.tell("pin", account=account)
+
+
+@main.command()
+@click.argument("account", required=False)
+@click.pass_obj
+def unpin(session: Session, account: str | None) -> None:
+    """Let Tidegate choose again."""
+    session.tell("unpin", account=account)
+
+
+@main.command()
+@click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
+@click.pass_obj
+def order(session: Session, accounts: tuple[str, ...]) -> None:
+    """Put these accounts first, in this order."""
+    session.tell("order", accounts=accounts)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.pass_obj
+def strategy(session: Session, name: str | None) -> None:
+    """Show or choose the order in which ready accounts are tried."""
+    session.tell("strategy", name=name)
+
+
+@main.command()
+@click.argument("account")
+@click.pass_obj
+def refresh(session: Session, account: str) -> None:
+    """Renew a login now; `all` for every login."""
+    session.tell("refresh", account=account)
+
+
+@main.group()
+def config() -> None:
+    """Settings."""
+
+
+@config.command("get")
+@click.argument("key", required=False)
+@as_json
+@click.pass_obj
+def config_get(session: Session, key: str | None, *, as_json: bool) -> None:
+    """Print one setting, or all of them."""
+    settings = session.order("config_get", key=key)
+    if as_json:
+        _print_json(settings)
+    elif key is not None:
+        click.echo(settings[key])
+    else:
+        for name, text in settings.items():
+            click.echo(f"{name} = {text}")
+
+
+@config.command("set")
+@click.argument("key")
+@click.argument("value")
+@click.pass_obj
+def config_set(session: Session, key: str, value: str) -> None:
+    """Change a setting."""
+    session.tell("config_set", key=key, text=value)
+
+
+# --- clients ---------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("client", type=click.Choice(["claude-code", "opencode"]))
+@click.option("--print", "print_", is_flag=True, help="Print what the client's settings need.")
+@click.pass_obj
+def connect(session: Session, client: str, *, print_: bool) -> None:
+    """Point a client at Tidegate."""
+    from core.clients import CLIENTS  # noqa: PLC0415
+
+    if not print_:
+        raise click.UsageError("Nothing is written for you yet: add --print and paste it.")
+    known = CLIENTS[client]
+    address = session.order("snapshot")["address"]
+    address = address or f"http://127.0.0.1:{session.order('config_get', key='port')['port']}"
+    click.echo(f"Merge this into {known.file}; it contains the local key:", err=True)
+    click.echo(known.settings(address, session.order("token")["key"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,396 @@
+"""What a person can order, once, for everybody who passes an order on: tray, command line and control API.
+
+Each command saves what it changes before it answers; when that fails, nothing has changed and the person is told. A
+caller who hangs up does not stop a command half-way. Answers hold no credential, except `token`: the local key.
+"""
+
+import asyncio
+import hashlib
+import logging
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from core import oauth
+from core.config import Config, ConfigFile, setting_texts, with_setting
+from core.engine import Engine
+from core.errors import NothingToDo, TidegateError, UsageError
+from core.model import (
+    Account,
+    AccountId,
+    AccountKind,
+    AccountView,
+    ApiKey,
+    Credential,
+    Endpoints,
+    Identity,
+    SignIn,
+    Snapshot,
+)
+from core.naming import ALL, free_label, labels, refuse_taken, resolve, valid_label
+from core.orders import (
+    AddKey,
+    AddLogin,
+    ChooseStrategy,
+    Done,
+    GetSetting,
+    LocalKey,
+    Named,
+    Nothing,
+    Offer,
+    Order,
+    PinTo,
+    Rename,
+    SetSetting,
+    Unpin,
+)
+from core.tokens import Tokens
+from core.wording import KIND_NAMES, span
+
+log = logging.getLogger(__name__)
+
+MAX_KEY_BYTES = 1024
+READ_AT_START = frozenset({"port", "log"})
+"""Settings that count from the next start; the others count at once."""
+
+
+class Commands:
+    """All commands of one instance. `run` takes them by name, with arguments as they come from JSON."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        config: ConfigFile,
+        tokens: Tokens,
+        endpoints: Callable[[], Endpoints],
+        local_key: Callable[[], Awaitable[str]],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._tokens = tokens
+        self._endpoints = endpoints
+        self._local_key = local_key
+        self._now = now
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def run(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Obey, and answer with what JSON can say. Raises TidegateError; UsageError when the order itself is wrong."""
+        command = COMMANDS.get(name)
+        if command is None:
+            raise UsageError(f"There is no command {name!r}", f"Commands: {', '.join(COMMANDS)}.")
+        try:
+            given = msgspec.convert(dict(arguments), command.arguments)
+        except msgspec.ValidationError as exc:
+            raise UsageError(f"{name} does not take these arguments", f"{exc}.") from exc
+        # A caller that hangs up must not leave a key in the vault without its account, or a code spent for nothing.
+        work = asyncio.create_task(self._logged(name, command.obey(self, given)), name=f"command {name}")
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
+        return msgspec.to_builtins(await asyncio.shield(work))
+
+    async def finish(self) -> None:
+        """Wait for the commands whose callers have gone."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _logged(self, name: str, work: Awaitable[object]) -> object:
+        try:
+            answer = await work
+        except TidegateError as exc:
+            log.info("%s: %s", name, exc.title)
+            raise
+        if isinstance(answer, Done):
+            log.info("%s: %s", name, answer.text)
+        return answer
+
+    # Questions.
+
+    async def snapshot(self, _: Nothing) -> Snapshot:
+        """The whole picture."""
+        return self._engine.snapshot()
+
+    async def info(self, order: Named) -> AccountView:
+        """One account."""
+        id_ = resolve(self._engine.pool, order.account)
+        return next(view for view in self._engine.snapshot().accounts if view.id == id_)
+
+    async def token(self, _: Nothing) -> LocalKey:
+        """The local key."""
+        return LocalKey(await self._local_key())
+
+    async def config_get(self, order: GetSetting) -> dict[str, str]:
+        """Settings by name, as they are saved."""
+        texts = setting_texts(self._config.current.settings)
+        if order.key is None:
+            return texts
+        if order.key not in texts:
+            raise UsageError(f"There is no setting {order.key!r}", f"Settings: {', '.join(texts)}.")
+        return {order.key: texts[order.key]}
+
+    async def begin_login(self, _: Nothing) -> Offer:
+        """Where to sign in to a Claude subscription."""
+        challenge = oauth.new_challenge()
+        url = oauth.authorize_url(challenge, oauth.Purpose.SUBSCRIPTION, self._endpoints())
+        return Offer(url, challenge.verifier, challenge.state, challenge.redirect_uri)
+
+    # Accounts that come and go.
+
+    async def add_key(self, order: AddKey) -> Done:
+        """A new account with a key. The same key twice is nothing to do."""
+        if order.kind is AccountKind.CLAUDE:
+            raise UsageError("A Claude subscription has no key", "Use `tidegate add claude --paste`.")
+        key = _key(order.key)
+        identity = Identity(account_uuid=f"key:{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+        _refuse_known(self._config.current.accounts, order.kind, identity)
+        return await self._add(order, identity, ApiKey(key))
+
+    async def add_login(self, order: AddLogin) -> Done:
+        """A new subscription; one that is here already signs in again and keeps its label and place."""
+        challenge = oauth.Challenge(order.verifier, order.state, order.redirect_uri)
+        grant = await self._tokens.exchange(oauth.code_from(order.code, challenge), challenge)
+        known = _same(self._config.current.accounts, AccountKind.CLAUDE, grant.identity)
+        if known is None:
+            return await self._add(order, grant.identity, grant.tokens)
+        await self._tokens.store(known.id, grant.tokens)
+        self._engine.sign_in(known.id, SignIn.OK)
+        email = grant.identity.email or known.identity.email
+        await self._change([known.id], lambda a: replace(a, identity=replace(a.identity, email=email)))
+        return Done(f"{known.label} is signed in again", known.id)
+
+    async def remove(self, order: Named) -> Done:
+        """An account goes, and its credential with it."""
+        account = self._account(order.account)
+        await self._config.change(
+            lambda now: replace(now, accounts=tuple(a for a in now.accounts if a.id != account.id))
+        )
+        self._engine.remove(account.id)
+        left_over = await self._forget(account)
+        text = f"Removed {account.label}"
+        return Done(f"{text}. Its credential could not be deleted: {left_over}" if left_over else text, account.id)
+
+    # What an account is and does.
+
+    async def rename(self, order: Rename) -> Done:
+        """Another label."""
+        account = self._account(order.account)
+        label = valid_label(order.label)
+        if label == account.label:
+            raise NothingToDo(f"It is called {label} already")
+
+        def relabelled(account: Account) -> Account:
+            refuse_taken((other for other in self._config.current.accounts if other.id != account.id), label)
+            return replace(account, label=label)
+
+        await self._change([account.id], relabelled)
+        return Done(f"{account.label} is now called {label}", account.id)
+
+    async def enable(self, order: Named) -> Done:
+        """An account, or all, may serve."""
+        return await self._switch(order.account, enabled=True)
+
+    async def disable(self, order: Named) -> Done:
+        """An account, or all, may not serve."""
+        return await self._switch(order.account, enabled=False)
+
+    async def refresh(self, order: Named) -> Done:
+        """Renew a login now, or all. Keys need none."""
+        accounts = self._accounts(order.account)
+        logins = [account for account in accounts if account.kind is AccountKind.CLAUDE]
+        if not logins:
+            raise NothingToDo("There is no login to renew", "API keys and OpenCode Go keys stay valid by themselves.")
+        failed: list[TidegateError] = []
+        for account in logins:
+            try:
+                await self._tokens.refresh(account.id)
+                self._engine.sign_in(account.id, SignIn.OK)
+            except TidegateError as exc:
+                self._engine.without_secret(account.id, exc)
+                failed.append(TidegateError(f"{account.label}: {exc.title}", exc.hint))
+        if failed:
+            raise TidegateError("; ".join(exc.title for exc in failed), failed[0].hint)
+        return Done(f"Renewed {labels(logins)}")
+
+    # Who serves.
+
+    async def pin(self, order: PinTo) -> Done:
+        """One account serves its provider."""
+        account = self._account(order.account)
+        if not account.enabled:
+            raise UsageError(f"{account.label} is disabled", f"First `tidegate enable {account.label}`.")
+        if order.for_s is not None and not (order.for_s > 0 and math.isfinite(order.for_s)):
+            raise UsageError("A pin lasts longer than no time", "For example --for 1h.")
+        self._engine.pin(account.id, None if order.for_s is None else self._now() + order.for_s)
+        length = "until unpinned" if order.for_s is None else f"for {span(order.for_s)}"
+        return Done(f"{account.label} serves {length}", account.id)
+
+    async def unpin(self, order: Unpin) -> Done:
+        """One pin ends, or every pin."""
+        pins = self._engine.pool.pins
+        provider = order.provider
+        if order.account is not None:
+            account = self._account(order.account)
+            provider = account.kind.provider
+            if provider not in pins or pins[provider].account != account.id:
+                raise NothingToDo(f"{account.label} is not pinned")
+        if not pins or (provider is not None and provider not in pins):
+            raise NothingToDo("Nothing is pinned")
+        self._engine.unpin(provider)
+        return Done("Unpinned: Tidegate chooses")
+
+    async def order(self, order: Order) -> Done:
+        """The accounts in the person's order."""
+        front = tuple(resolve(self._engine.pool, text) for text in order.accounts)
+        if not front or len(set(front)) != len(front):
+            raise UsageError("Name each account once", "For example: tidegate order Work Home.")
+
+        def edit(now: Config) -> Config:
+            places = {id_: place for place, id_ in enumerate(front)}
+            return replace(now, accounts=tuple(sorted(now.accounts, key=lambda a: places.get(a.id, len(places)))))
+
+        before = self._config.current
+        config = await self._config.change(edit)
+        if config == before:
+            raise NothingToDo(f"The order is already {labels(config.accounts)}")
+        self._engine.reorder(tuple(account.id for account in config.accounts))
+        return Done(f"The order is now {labels(config.accounts)}")
+
+    async def strategy(self, order: ChooseStrategy) -> Done:
+        """Which account goes first."""
+        if order.name is None:
+            return Done(str(self._engine.pool.strategy))
+        return await self.config_set(SetSetting("strategy", order.name))
+
+    async def config_set(self, order: SetSetting) -> Done:
+        """Another value for a setting."""
+        before = self._config.current.settings
+        with_setting(before, order.key, order.text)
+        config = await self._config.change(
+            lambda now: replace(now, settings=with_setting(now.settings, order.key, order.text))
+        )
+        if config.settings == before:
+            raise NothingToDo(f"{order.key} is {setting_texts(before)[order.key]} already")
+        if order.key == "strategy":
+            self._engine.set_strategy(config.settings.strategy)
+        self._engine.notifications = config.settings.notifications
+        when = "; it counts from the next start" if order.key in READ_AT_START else ""
+        return Done(f"{order.key} is now {setting_texts(config.settings)[order.key]}{when}")
+
+    # How they do it.
+
+    def _account(self, text: str) -> Account:
+        id_ = resolve(self._engine.pool, text)
+        return next(state.account for state in self._engine.pool.accounts if state.account.id == id_)
+
+    def _accounts(self, text: str) -> list[Account]:
+        if text.casefold() == ALL:
+            return [state.account for state in self._engine.pool.accounts]
+        return [self._account(text)]
+
+    async def _add(self, order: AddKey | AddLogin, identity: Identity, credential: Credential) -> Done:
+        """Store the credential, then list the account. When it cannot be listed, the credential goes again."""
+        kind = order.kind if isinstance(order, AddKey) else AccountKind.CLAUDE
+        wanted = valid_label(order.label) if order.label else None
+        account = Account(
+            AccountId(secrets.token_hex(4)), "", kind, identity=identity, serves=order.serves, added_at=self._now()
+        )
+
+        def edit(now: Config) -> Config:
+            _refuse_known(now.accounts, kind, identity)
+            label = wanted or free_label(now.accounts, identity.email or KIND_NAMES[kind])
+            refuse_taken(now.accounts, label)
+            return replace(now, accounts=(*now.accounts, replace(account, label=label)))
+
+        await self._tokens.store(account.id, credential)
+        try:
+            config = await self._config.change(edit)
+        except TidegateError:
+            await self._forget(account)
+            raise
+        account = config.accounts[-1]
+        self._engine.add(account)
+        return Done(f"Added {account.label}", account.id)
+
+    async def _forget(self, account: Account) -> str:
+        """Delete the credential. Returns why it is still there, empty when it is gone."""
+        try:
+            await self._tokens.forget(account.id)
+        except TidegateError as exc:
+            log.warning("The credential of %s (%s) stays in the vault: %s", account.label, account.id, exc.title)
+            return exc.title
+        return ""
+
+    async def _switch(self, text: str, *, enabled: bool) -> Done:
+        word = "enabled" if enabled else "disabled"
+        chosen = [account for account in self._accounts(text) if account.enabled != enabled]
+        if not chosen:
+            raise NothingToDo(f"{'Every account' if text.casefold() == ALL else text} is {word} already")
+        await self._change([account.id for account in chosen], lambda account: replace(account, enabled=enabled))
+        return Done(f"{labels(chosen)} {'is' if len(chosen) == 1 else 'are'} {word}")
+
+    async def _change(self, ids: Collection[AccountId], edit: Callable[[Account], Account]) -> None:
+        """Save another version of some accounts, then show it."""
+        config = await self._config.change(
+            lambda now: replace(now, accounts=tuple(edit(a) if a.id in ids else a for a in now.accounts))
+        )
+        for account in config.accounts:
+            if account.id in ids:
+                self._engine.replace(account)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of `COMMANDS`: how its arguments read, and who obeys."""
+
+    arguments: type[msgspec.Struct]
+    obey: Callable[[Commands, Any], Awaitable[object]]
+
+
+COMMANDS: Mapping[str, Command] = {
+    "snapshot": Command(Nothing, Commands.snapshot),
+    "info": Command(Named, Commands.info),
+    "add_key": Command(AddKey, Commands.add_key),
+    "begin_login": Command(Nothing, Commands.begin_login),
+    "add_login": Command(AddLogin, Commands.add_login),
+    "rename": Command(Rename, Commands.rename),
+    "remove": Command(Named, Commands.remove),
+    "enable": Command(Named, Commands.enable),
+    "disable": Command(Named, Commands.disable),
+    "pin": Command(PinTo, Commands.pin),
+    "unpin": Command(Unpin, Commands.unpin),
+    "order": Command(Order, Commands.order),
+    "strategy": Command(ChooseStrategy, Commands.strategy),
+    "config_get": Command(GetSetting, Commands.config_get),
+    "config_set": Command(SetSetting, Commands.config_set),
+    "token": Command(Nothing, Commands.token),
+    "refresh": Command(Named, Commands.refresh),
+}
+
+
+def _key(text: str) -> str:
+    """The key as it was pasted. Only its shape is judged."""
+    key = text.strip()
+    if not key or len(key) > MAX_KEY_BYTES or not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError("This does not look like a key", "Paste the whole key, one line without spaces.")
+    return key
+
+
+def _same(accounts: Iterable[Account], kind: AccountKind, identity: Identity) -> Account | None:
+    """The account with this key or login. Who is not known by the provider's ids is never the same by guess."""
+
+    def who(identity: Identity) -> tuple[str, str]:
+        return identity.account_uuid, identity.organization_uuid
+
+    if not identity.account_uuid:
+        return None
+    return next((a for a in accounts if a.kind is kind and who(a.identity) == who(identity)), None)
+
+
+def _refuse_known(accounts: Iterable[Account], kind: AccountKind, identity: Identity) -> None:
+    if known := _same(accounts, kind, identity):
+        raise NothingToDo(f"This {KIND_NAMES[kind]} is here already: {known.label}")

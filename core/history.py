@@ -1,0 +1,329 @@
+"""What happened, in `history.db`: requests, events, and the last Pool. Kept to a bounded size.
+
+Promises: recording costs the caller an append and never waits for a disk; SQLite is used by one worker thread, which
+sleeps while there is nothing to write; a full disk costs history, not service; a damaged file is moved aside.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from core.files import OWNER_ONLY, move_aside
+from core.model import AccountId, Event, Move, Pool, ProviderName, SessionId, Usage
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+KEEP_REQUESTS = 100_000
+KEEP_EVENTS = 10_000
+FLUSH_AFTER_S = 2.0
+"""What a crash may cost, and how often a busy proxy writes."""
+MAX_PENDING = 10_000
+"""Rows that wait while the disk is full; then the oldest go."""
+_DELETE_BATCH = 2_000
+"""Deleting more than this at a time would hold the write lock for long."""
+_BUSY_TIMEOUT_S = 5.0
+
+_SCHEMA = """
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, account TEXT, provider TEXT NOT NULL, model TEXT NOT NULL, session TEXT,
+    status INTEGER NOT NULL, outcome TEXT NOT NULL, attempts INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cache_read INTEGER NOT NULL,
+    cache_write INTEGER NOT NULL, duration_s REAL NOT NULL, first_byte_s REAL
+) STRICT;
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, json BLOB NOT NULL
+) STRICT;
+CREATE TABLE pool (id INTEGER PRIMARY KEY CHECK (id = 1), json BLOB NOT NULL) STRICT;
+"""
+
+_REQUEST_COLUMNS = (
+    "at, account, provider, model, session, status, outcome, attempts,"
+    " input_tokens, output_tokens, cache_read, cache_write, duration_s, first_byte_s"
+)
+_INSERT_REQUEST = f"INSERT INTO requests ({_REQUEST_COLUMNS}) VALUES (?{', ?' * 13})"  # noqa: S608 - no value in it
+_SELECT_REQUESTS = f"SELECT {_REQUEST_COLUMNS} FROM requests ORDER BY id DESC LIMIT ?"  # noqa: S608
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """One request of a client, when it is over. `account` is who served it last, None when nobody did."""
+
+    at: float
+    provider: ProviderName
+    status: int
+    outcome: str
+    attempts: int
+    duration_s: float
+    first_byte_s: float | None = None
+    account: AccountId | None = None
+    model: str = ""
+    session: SessionId | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One event, or one move with the labels of that day, which outlives the accounts."""
+
+    at: float
+    event: Event | Move
+    text: str = ""
+
+
+class History:
+    """The database, open. `record` and `save_pool` belong to one thread (the loop); reads are awaited there."""
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        problem: str | None = None,
+        *,
+        keep_requests: int = KEEP_REQUESTS,
+        keep_events: int = KEEP_EVENTS,
+    ) -> None:
+        self._database = database
+        self._keep = {"requests": keep_requests, "events": keep_events}
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
+        self._guard = threading.Condition()
+        self._pending: deque[RequestRow | EventRow] = deque(maxlen=MAX_PENDING)
+        self._pool: Pool | None = None
+        self._flush_due = False
+        self._readers = 0
+        self._failing = False
+        self.problem = problem
+        """What the person should know, None when all is well. Changes when writing fails and when it works again."""
+
+    @classmethod
+    def open(cls, path: Path, *, keep_requests: int = KEEP_REQUESTS, keep_events: int = KEEP_EVENTS) -> "History":
+        """Open or create the database. A damaged one, or one from a newer version, is moved aside. Blocks."""
+        try:
+            database, problem = _connect(path), None
+        except sqlite3.OperationalError as exc:  # busy, unreadable, disk full: nothing is wrong with the file
+            log.warning("History is kept in memory only: %s: %s", path, exc)
+            database = _prepared(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
+            problem = f"History cannot be saved: {exc}"
+        except (sqlite3.DatabaseError, _NewerError) as exc:
+            aside = _move_database_aside(path)
+            log.warning("%s could not be used (%s) and is kept as %s", path, exc, aside)
+            database = _connect(path)
+            problem = f"History starts anew: {path.name} could not be used ({exc}) and was kept as {aside}"
+        return cls(database, problem, keep_requests=keep_requests, keep_events=keep_events)
+
+    def record(self, row: RequestRow | EventRow) -> None:
+        """Remember one row. Cheap; it is on disk within two seconds or when anybody reads."""
+        with self._guard:
+            self._pending.append(row)
+            self._schedule()
+
+    def save_pool(self, pool: Pool) -> None:
+        """Remember the last Pool. Cheap; of several within two seconds only the last is written."""
+        with self._guard:
+            self._pool = pool
+            self._schedule()
+
+    async def load_pool(self) -> Pool | None:
+        """The Pool as it was last saved; None when there is none or it does not read."""
+        return next(_decoded(await self._read("SELECT json FROM pool"), Pool), None)
+
+    async def moves(self, limit: int) -> tuple[Move, ...]:
+        """The last moves from one account to another, newest first."""
+        rows = await self._read("SELECT json FROM events WHERE kind = 'Move' ORDER BY id DESC LIMIT ?", limit)
+        return tuple(_decoded(rows, Move))
+
+    async def requests(self, limit: int) -> tuple[RequestRow, ...]:
+        """The last requests, newest first."""
+        rows = await self._read(_SELECT_REQUESTS, limit)
+        return tuple(_request(row) for row in rows)
+
+    async def close(self) -> None:
+        """Write what is left and close. Nothing may be recorded after it."""
+        await self._ask(self._database.close)
+        self._worker.shutdown(wait=False)
+
+    async def _read(self, query: str, *values: int) -> list[Any]:
+        try:
+            return await self._ask(lambda: self._database.execute(query, values).fetchall())
+        except sqlite3.Error as exc:
+            log.warning("History cannot be read: %s", exc)
+            self.problem = f"History cannot be read: {exc}"
+            return []
+
+    async def _ask(self, work: Callable[[], T]) -> T:
+        """Do `work` in the worker, after everything recorded so far is written."""
+        with self._guard:
+            self._readers += 1
+            self._guard.notify()
+        return await asyncio.wrap_future(self._worker.submit(self._after_flush, work))
+
+    def _schedule(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            self._worker.submit(self._flush_soon)
+
+    # In the worker thread from here on.
+
+    def _flush_soon(self) -> None:
+        with self._guard:
+            self._guard.wait_for(lambda: self._readers, FLUSH_AFTER_S)
+        self._flush()
+
+    def _after_flush(self, work: Callable[[], T]) -> T:
+        with self._guard:
+            self._readers -= 1
+        self._flush()
+        return work()
+
+    def _flush(self) -> None:
+        """Write all that waits in one transaction. What cannot be written waits for the next time."""
+        with self._guard:
+            self._flush_due = False
+            rows, pool = tuple(self._pending), self._pool
+            self._pending.clear()
+            self._pool = None
+        if not rows and pool is None:
+            return
+        try:
+            self._write(rows, pool)
+        except sqlite3.Error as exc:
+            self._put_back(rows, pool)
+            if not self._failing:
+                log.warning("History cannot be saved: %s", exc)
+                self._failing, self.problem = True, f"History cannot be saved: {exc}"
+        else:
+            if self._failing:
+                log.info("History is saved again")
+                self._failing, self.problem = False, None
+
+    def _put_back(self, rows: Sequence[RequestRow | EventRow], pool: Pool | None) -> None:
+        with self._guard:
+            newer = tuple(self._pending)
+            self._pending.clear()
+            self._pending.extend((*rows, *newer))
+            self._pool = self._pool or pool
+
+    def _write(self, rows: Sequence[RequestRow | EventRow], pool: Pool | None) -> None:
+        with _transaction(self._database) as database:
+            for row in rows:
+                match row:
+                    case RequestRow():
+                        database.execute(_INSERT_REQUEST, _values(row))
+                    case EventRow():
+                        database.execute(
+                            "INSERT INTO events VALUES (NULL, ?, ?, ?, ?)",
+                            (row.at, type(row.event).__name__, row.text, msgspec.json.encode(row.event)),
+                        )
+            if pool is not None:
+                database.execute("INSERT OR REPLACE INTO pool VALUES (1, ?)", (msgspec.json.encode(pool),))
+            for table, keep in self._keep.items():
+                # Ids are consecutive, so this walks the primary key and finds nothing most of the time.
+                database.execute(
+                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table}"  # noqa: S608 - our own table names
+                    f" WHERE id <= (SELECT max(id) FROM {table}) - ? LIMIT ?)",
+                    (keep, _DELETE_BATCH),
+                )
+
+
+class _NewerError(Exception):
+    """The database was written by a newer version."""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Raises OSError, sqlite3.OperationalError (try again), sqlite3.DatabaseError (damaged) or _NewerError."""
+    try:
+        # SQLite gives its -wal and -shm files the mode of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
+        path.chmod(OWNER_ONLY)
+    except OSError as exc:
+        raise sqlite3.OperationalError(str(exc)) from exc
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        return _prepared(database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Check the database and make its tables when it is empty."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise _NewerError(f"it is from a newer Tidegate, version {version}")
+    (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if answer != "ok":
+        raise sqlite3.DatabaseError(answer)
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    elif version == 0 or not tables >= {"requests", "events", "pool"}:
+        raise sqlite3.DatabaseError("it is not a history of Tidegate")
+    return database
+
+
+def _move_database_aside(path: Path) -> Path:
+    """Move the file and SQLite's own two files beside it, which belong to it."""
+    aside = move_aside(path)
+    for ending in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    return aside
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield database
+        database.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # SQLite rolls back by itself when the disk is full
+            database.execute("ROLLBACK")
+        raise
+
+
+def _values(row: RequestRow) -> tuple[str | float | None, ...]:
+    usage = row.usage
+    tokens = (usage.input, usage.output, usage.cache_read, usage.cache_write)
+    who = (row.at, row.account, row.provider, row.model, row.session)
+    return (*who, row.status, row.outcome, row.attempts, *tokens, row.duration_s, row.first_byte_s)
+
+
+def _decoded(rows: Iterable[tuple[bytes]], kind: type[T]) -> Iterator[T]:
+    """The values in `rows`, without those that do not read."""
+    for (json,) in rows:
+        try:
+            yield msgspec.json.decode(json, type=kind)
+        except msgspec.DecodeError as exc:
+            log.warning("A saved %s does not read and is left out: %s", kind.__name__, exc)
+
+
+def _request(row: Sequence[Any]) -> RequestRow:
+    at, account, provider, model, session, status, outcome, attempts, *tokens, duration_s, first_byte_s = row
+    return RequestRow(
+        at=at,
+        account=account,
+        provider=ProviderName(provider),
+        model=model,
+        session=session,
+        status=status,
+        outcome=outcome,
+        attempts=attempts,
+        usage=Usage(*tokens),
+        duration_s=duration_s,
+        first_byte_s=first_byte_s,
+    )

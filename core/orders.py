@@ -1,0 +1,122 @@
+"""What a person can order and what is answered: the shapes that travel between the faces and a running instance.
+
+Arguments are read strictly (an unknown one is an error); types with a secret keep it out of their `repr`.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from core.model import AccountId, AccountKind, ProviderName, Serves
+
+# --- what is ordered -------------------------------------------------------------------------------
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A command without arguments."""
+
+
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One account, by label, e-mail, id or list number; some commands take `all`."""
+
+    account: str
+
+
+class AddKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new account that pays with a key."""
+
+    kind: AccountKind
+    key: str
+    label: str = ""
+    serves: Serves = Serves.ANY
+
+    def __repr__(self) -> str:
+        return f"AddKey(kind={self.kind!r}, label={self.label!r})"
+
+
+class AddLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new account, or one that signs in again: the code that the provider showed, and the offer it answers."""
+
+    code: str
+    verifier: str
+    state: str
+    redirect_uri: str
+    label: str = ""
+    serves: Serves = Serves.ANY
+
+    def __repr__(self) -> str:
+        return f"AddLogin(label={self.label!r})"
+
+
+class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new label."""
+
+    account: str
+    label: str
+
+
+class PinTo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One account serves its provider, for a while or until unpinned."""
+
+    account: str
+    for_s: float | None = None
+
+
+class Unpin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One pin ends, named by its account or its provider; without a name, every pin."""
+
+    account: str | None = None
+    provider: ProviderName | None = None
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The accounts named go to the front, in this order; the others keep theirs."""
+
+    accounts: tuple[str, ...]
+
+
+class ChooseStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A strategy by name; without one the answer tells which is on."""
+
+    name: str | None = None
+
+
+class GetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One setting, or all."""
+
+    key: str | None = None
+
+
+class SetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One setting, in the words of `tidegate config set`."""
+
+    key: str
+    text: str
+
+
+# --- what is answered ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done, and this is what to tell the person."""
+
+    text: str
+    account: AccountId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalKey:
+    """What clients send to Tidegate."""
+
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A sign-in that has begun: open `url`, and give the rest back with the code."""
+
+    url: str
+    verifier: str = field(repr=False)
+    state: str = field(repr=False)
+    redirect_uri: str

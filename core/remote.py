@@ -1,0 +1,135 @@
+"""The running instance, seen from another process: where it is, and how to pass it an order.
+
+The running instance leaves its port and the control token of this run in `running.json`, which only its user can
+read. The file proves nothing: whoever reads it asks `/-/health` whether that process still answers there.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from core import __version__
+from core.errors import NothingToDo, TidegateError, UsageError
+from core.files import Paths, write_atomic
+from core.model import Snapshot
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_S = 2.0
+"""It is on this machine: it answers at once or not at all."""
+ANSWER_S = 60.0
+"""A sign-in asks the provider, a keychain may ask the person."""
+HEARTBEAT_S = 30.0
+_ERRORS = {kind.exit_code: kind for kind in (TidegateError, UsageError, NothingToDo)}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How to reach a running instance."""
+
+    pid: int
+    port: int
+    control_token: str = field(repr=False)
+    version: str = __version__
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+def announce(paths: Paths, running: Running) -> None:
+    """Say where this instance is. Call it when the port is open. Raises OSError."""
+    write_atomic(paths.running, msgspec.json.encode(running))
+
+
+def withdraw(paths: Paths) -> None:
+    """This instance ends."""
+    paths.running.unlink(missing_ok=True)
+
+
+def find(paths: Paths) -> Running | None:
+    """The instance that uses `paths`, None when there is none. What a crashed one left behind is not believed."""
+    try:
+        running = msgspec.json.decode(paths.running.read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError):
+        return None
+    import httpx  # noqa: PLC0415 - the running instance imports this module and needs none of it
+
+    try:
+        with _client(running, token=False) as client:
+            health = client.get("/-/health", timeout=CONNECT_S).json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return None
+    return running if isinstance(health, dict) and health.get("pid") == running.pid else None
+
+
+def call(running: Running, name: str, arguments: Mapping[str, Any]) -> Any:
+    """Pass an order on and return its answer. Raises the TidegateError that the command raised there."""
+    with _reachable(), _client(running) as client:
+        answer = client.post(f"/-/commands/{name}", json=dict(arguments))
+    return _read(answer)
+
+
+def snapshot(running: Running) -> Snapshot:
+    """The picture as it is now."""
+    with _reachable(), _client(running) as client:
+        answer = client.get("/-/snapshot")
+    return msgspec.convert(_read(answer), Snapshot)
+
+
+def events(running: Running) -> Iterator[Snapshot]:
+    """The picture now and after every change, until the instance ends (then TidegateError)."""
+    with (
+        _reachable(),
+        _client(running, silence_s=2 * HEARTBEAT_S) as client,
+        client.stream("GET", "/-/events") as answer,
+    ):
+        if not answer.is_success:
+            answer.read()
+            _read(answer)
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                yield msgspec.json.decode(line.removeprefix("data: "), type=Snapshot)
+    raise TidegateError("Tidegate has ended", "Start it again: `tidegate`, or `tidegate serve` without a desktop.")
+
+
+def _client(running: Running, *, token: bool = True, silence_s: float = ANSWER_S) -> "httpx.Client":
+    import httpx  # noqa: PLC0415
+
+    return httpx.Client(
+        base_url=running.address,
+        headers={"authorization": f"Bearer {running.control_token}"} if token else {},
+        timeout=httpx.Timeout(CONNECT_S, read=silence_s),
+        trust_env=False,  # no proxy stands between two programs of one machine
+        follow_redirects=False,
+    )
+
+
+@contextlib.contextmanager
+def _reachable() -> Iterator[None]:
+    import httpx  # noqa: PLC0415
+
+    try:
+        yield
+    except httpx.HTTPError as exc:
+        raise TidegateError(
+            f"The running Tidegate does not answer: {exc or type(exc).__name__}", "Look at its log, or start it again."
+        ) from exc
+
+
+def _read(answer: "httpx.Response") -> Any:
+    try:
+        value = answer.json()
+    except ValueError:
+        value = None
+    if answer.is_success and value is not None:
+        return value
+    error = value if isinstance(value, dict) else {}
+    kind = _ERRORS.get(error.get("exit_code", 1), TidegateError)
+    title = error.get("title") or f"The running Tidegate answered with status {answer.status_code}"
+    raise kind(title, error.get("hint") or "Perhaps it has another version: start it again.")

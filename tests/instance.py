@@ -1,0 +1,78 @@
+"""A Tidegate without its network side, for tests of orders: all of it real, on a keychain in memory."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from core.bus import Bus
+from core.commands import Commands
+from core.config import Config, ConfigFile
+from core.engine import Engine
+from core.errors import VaultLocked
+from core.files import Paths
+from core.model import Endpoints, Event, Pool
+from core.tokens import Tokens
+from core.vault import Vault
+from tests.fakes_vault import MemoryBackend
+
+LOCAL_KEY = "tg-local-key-of-the-tests"
+
+
+@dataclass
+class Instance:
+    """The parts, for a test to look at."""
+
+    commands: Commands
+    engine: Engine
+    config: ConfigFile
+    tokens: Tokens
+    vault: MemoryBackend
+    bus: Bus
+    events: list[Event] = field(default_factory=list)
+
+    def lock(self) -> None:
+        """Lock the keychain."""
+        self.vault.reading_fails = self.vault.writing_fails = VaultLocked("The keychain is locked", "Unlock it.")
+
+    @property
+    def labels(self) -> list[str]:
+        """The accounts by label, in order, as saved and as served: a test that asks finds them equal."""
+        saved = [account.label for account in self.config.current.accounts]
+        served = [state.account.label for state in self.engine.pool.accounts]
+        assert saved == served
+        return saved
+
+
+@asynccontextmanager
+async def instance(
+    folder: Path, endpoints: Endpoints | None = None, clock: Callable[[], float] = lambda: 1_000_000.0
+) -> AsyncIterator[Instance]:
+    """Its files are below `folder`; the provider is at `endpoints`."""
+    paths = Paths(folder / "tidegate")
+    paths.create()
+    backend, bus = MemoryBackend(), Bus()
+    vault = Vault(backend)
+    engine = Engine(bus, clock, saved=lambda _: None, moved=lambda _: None)
+    engine.restore((), Pool(), engine.pool.strategy)
+    config = ConfigFile(paths.config, Config(install_id="test"))
+    where = endpoints or Endpoints()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        tokens = Tokens(vault, paths, lambda: where, lambda: http, clock)
+
+        async def local_key() -> str:
+            return LOCAL_KEY
+
+        commands = Commands(
+            engine=engine, config=config, tokens=tokens, endpoints=lambda: where, local_key=local_key, now=clock
+        )
+        made = Instance(commands, engine, config, tokens, backend, bus)
+        bus.subscribe(made.events.append)
+        try:
+            yield made
+        finally:
+            await commands.finish()
+            await tokens.close()
+            await vault.close()

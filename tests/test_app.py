@@ -1,0 +1,175 @@
+import json
+import os
+import queue
+import socket
+from pathlib import Path
+
+import anyio.to_thread
+import httpx
+import pytest
+from stage import MODEL, PROMPT, Stage, on_stage
+
+from core import app, remote
+from core.demo_run import Memory
+from core.errors import InstanceRunning, PortTaken, TidegateError, UsageError, VaultLocked
+from core.files import Paths
+from core.model import Notification, SignIn, Standing
+from core.simulator import faults
+from core.vault import Vault
+
+pytestmark = pytest.mark.anyio
+
+
+def options(**given: object) -> app.Options:
+    chosen: dict[str, object] = {"vault": Vault(Memory()), "port": 0, "environ": {}} | given
+    return app.Options(**chosen)  # type: ignore[arg-type]
+
+
+async def test_instance_says_where_it_is_and_takes_it_back_at_the_end(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    async with app.running(paths, options()) as core:
+        found = await anyio.to_thread.run_sync(remote.find, paths)
+        assert found is not None
+        assert (found.pid, found.address) == (os.getpid(), core.engine.address)
+    assert not paths.running.exists()
+
+
+async def test_second_instance_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    async with app.running(Paths(tmp_path), options()) as core:
+        with pytest.raises(InstanceRunning) as caught:
+            async with app.running(Paths(tmp_path), options()):
+                pass
+        assert caught.value.hint
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{core.engine.address}/-/health")).json()["name"] == "tidegate"
+
+
+async def test_taken_port_is_told_with_its_owner_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"Port {port} is taken by .*pid {os.getpid()}"):
+            async with app.running(Paths(tmp_path), options(port=port)):
+                pass
+    assert not Paths(tmp_path).running.exists()
+    async with app.running(Paths(tmp_path), options()):
+        pass
+
+
+async def test_bad_variable_stops_the_start_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="TIDEGATE_PORT"):
+        async with app.running(Paths(tmp_path), options(environ={"TIDEGATE_PORT": "eighty"})):
+            pass
+
+
+async def test_state_survives_a_restart(tmp_path: Path) -> None:
+    """Accounts, the rest of a spent one, sessions, the pin, moves and the local key."""
+    memory = Memory()
+    paths = Paths(tmp_path)
+    async with on_stage(tmp_path, memory=memory) as stage:
+        work = await stage.login("Work")
+        await stage.login("Home")
+        await stage.settle(strategy="sticky")
+        work.script(faults.QuotaRejected("5h", 3600))
+        await stage.sdk().messages.create(
+            model=MODEL, max_tokens=9, messages=PROMPT, extra_headers={"x-claude-code-session-id": "s"}
+        )
+        await stage.core.commands.run("pin", {"account": "Home"})
+        before, key = stage.core.engine.snapshot(), stage.key
+    async with app.running(paths, options(vault=Vault(memory))) as core:
+        after = core.engine.snapshot()
+        assert (await core.commands.run("token", {}))["key"] == key
+        assert [affinity.account for affinity in core.engine.pool.sessions.values()] == ["home"]
+    assert [a.standing for a in after.accounts] == [Standing.COOLING, Standing.READY]
+    assert after.accounts[0].until_at == before.accounts[0].until_at
+    assert after.accounts[1].pinned
+    assert after.moves == before.moves
+    assert [a.in_flight for a in after.accounts] == [0, 0]
+
+
+async def test_locked_vault_keeps_the_accounts_and_says_so(tmp_path: Path) -> None:
+    """What was set up before stays; the account serves again when the vault opens."""
+    memory = Locking()
+    async with on_stage(tmp_path, memory=memory) as stage:
+        await stage.login("Work")
+    memory.locked = True
+    async with app.running(Paths(tmp_path), options(vault=Vault(memory))) as core:
+        async with httpx.AsyncClient(base_url=core.engine.address, trust_env=False) as client:
+            answer = await client.post("/v1/messages", json={"model": MODEL}, headers={"x-api-key": stage.key})
+        assert answer.status_code == 403
+        assert "locked" in answer.json()["error"]["message"]
+        assert core.engine.pool.accounts[0].sign_in is SignIn.LOCKED
+        with pytest.raises(VaultLocked):
+            await core.commands.run("token", {})
+        memory.locked = False
+        await core.tokens.secret(core.engine.pool.accounts[0].account.id)
+
+
+async def test_first_start_with_a_locked_vault_is_one_clear_error(tmp_path: Path) -> None:
+    memory = Locking()
+    memory.locked = True
+    with pytest.raises(VaultLocked) as caught:
+        async with app.running(Paths(tmp_path), options(vault=Vault(memory))):
+            pass
+    assert caught.value.hint
+
+
+class Locking(Memory):
+    """A vault's back end that can be locked."""
+
+    locked = False
+
+    def get(self, key: str) -> list[str]:
+        if self.locked:
+            raise VaultLocked("The keychain is locked", "Unlock it.")
+        return list(super().get(key))
+
+
+async def test_listing_needs_no_vault(tmp_path: Path) -> None:
+    memory = Locking()
+    memory.locked = True
+    async with app.alone(Paths(tmp_path), options(vault=Vault(memory))) as commands:
+        assert (await commands.run("snapshot", {}))["accounts"] == ()
+
+
+async def test_lost_local_key_is_told_and_not_replaced_silently(tmp_path: Path) -> None:
+    async with app.running(Paths(tmp_path), options()):
+        pass
+    async with app.running(Paths(tmp_path), options()) as core:
+        with pytest.raises(TidegateError, match="local key"):
+            await core.commands.run("token", {})
+
+
+async def test_page_opens_by_a_link_that_works_once(stage: Stage) -> None:
+    await stage.login("Work")
+    link = stage.core.page_link()
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as browser:
+        page = await browser.get(link)
+        again = await browser.get(f"{stage.url}/-/")
+        assert page.status_code == again.status_code == 200
+        assert "Work" in again.text
+    async with httpx.AsyncClient(trust_env=False) as other:
+        assert (await other.get(link)).status_code == 403
+        assert (await other.get(f"{stage.url}/-/")).status_code == 401
+
+
+def test_core_in_a_thread_draws_obeys_and_tells(tmp_path: Path) -> None:
+    changes: queue.SimpleQueue[None] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[Notification] = queue.SimpleQueue()
+    with app.in_thread(Paths(tmp_path), options()) as core:
+        core.subscribe(lambda: changes.put(None), messages.put)
+        core.do("add_key", kind="api-key", key="sk-ant-api03-EXAMPLE", label="Work")
+        changes.get(timeout=5)
+        assert [a.label for a in core.snapshot().accounts] == ["Work"]
+        core.do("pin", account="nobody")
+        assert "nobody" in messages.get(timeout=5).title
+        assert core.local_key().startswith("tg-")
+        assert core.dashboard_url().startswith(core.snapshot().address)
+        core.stop()
+
+
+async def test_config_holds_a_digest_and_no_key(tmp_path: Path) -> None:
+    async with app.running(Paths(tmp_path), options()) as core:
+        key = (await core.commands.run("token", {}))["key"]
+    saved = json.loads(Paths(tmp_path).config.read_bytes())
+    assert len(saved["local_key_sha256"]) == 64
+    assert key not in Paths(tmp_path).config.read_text()

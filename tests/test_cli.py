@@ -1,0 +1,385 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from click.testing import CliRunner, Result
+
+from core import __version__, app, cli
+from core.cli import TERMS, main
+from core.files import Paths
+from core.vault import Vault
+from tests.fakes import SimulatedProvider, allow, code_shown, simulator_in_thread
+from tests.fakes_vault import MemoryBackend
+
+KEY = "sk-ant-api03-EXAMPLE-0001"
+OTHER_KEY = "sk-ant-api03-EXAMPLE-0002"
+
+
+class Tidegate:
+    """`tidegate` on an installation of its own, with nothing running."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = Paths(folder)
+        self.environ = {"TIDEGATE_VAULT_KEY": "a passphrase of the tests", "NO_COLOR": "1", "COLUMNS": "120"}
+        self.options = ["--data-dir", str(folder), "--vault", "file"]
+
+    def __call__(self, *words: str, input: str = "") -> Result:  # noqa: A002 - as the runner calls it
+        result = CliRunner(env=self.environ).invoke(main, [*self.options, *words], input=input)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self(*words, "--json").stdout)
+
+
+@pytest.fixture
+def tidegate(tmp_path: Path) -> Tidegate:
+    return Tidegate(tmp_path / "tidegate")
+
+
+@pytest.fixture
+def two(tidegate: Tidegate) -> Tidegate:
+    tidegate("add", "api-key", "--label", "Work", input=KEY)
+    tidegate("add", "api-key", "--label", "Home", input=OTHER_KEY)
+    return tidegate
+
+
+@pytest.fixture
+def core(tidegate: Tidegate) -> Iterator[app.Core]:
+    """The same installation, running."""
+    options = app.Options(vault=Vault(MemoryBackend()), port=0, environ={})
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(app.running(tidegate.paths, options)) as core,
+    ):
+        yield core
+
+
+@pytest.fixture
+def sim() -> Iterator[SimulatedProvider]:
+    with simulator_in_thread() as sim:
+        yield sim
+
+
+def test_help_and_version_load_neither_web_stack_nor_keyring() -> None:
+    script = (
+        "import sys; from core.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'asyncio', 'starlette', 'httpx', 'keyring', 'anyio', 'rich', 'msgspec', 'sqlite3', 'ssl', 'tray'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+
+    assert shown.stdout.endswith("[]\n")
+    assert "connect" in shown.stdout
+
+
+def test_every_command_has_a_line_of_help(tidegate: Tidegate) -> None:
+    for name, command in main.commands.items():
+        assert command.help, name
+        assert tidegate(name, "--help").exit_code == 0
+    assert tidegate("--version").stdout == f"tidegate, version {__version__}\n"
+
+
+def test_an_account_is_added_listed_and_described(tidegate: Tidegate) -> None:
+    added = tidegate("add", "api-key", "--label", "Work", "--serves", "claude-code", input=f"{KEY}\n")
+
+    assert added.exit_code == 0
+    assert "Added Work" in added.stdout
+    assert TERMS in added.stdout
+    assert KEY not in added.output
+    (listed,) = tidegate.json("list")
+    assert (listed["label"], listed["kind"], listed["serves"]) == ("Work", "api-key", "claude-code")
+    assert "Work" in tidegate("list").stdout
+    assert "claude-code" in tidegate("info", "work").stdout
+    assert tidegate.json("info", "1")["id"] == listed["id"]
+
+
+def test_a_key_typed_at_a_terminal_is_not_shown(tidegate: Tidegate) -> None:
+    ours, theirs = pty.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "core.cli", *tidegate.options, "add", "go", "--label", "Go"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, **tidegate.environ},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"Key" not in shown:
+        shown += os.read(ours, 1024)
+    os.write(ours, KEY.encode() + b"\n")
+    try:
+        while piece := os.read(ours, 1024):
+            shown += piece
+    except OSError:  # Linux says EIO when the other side has closed
+        pass
+    os.close(ours)
+
+    assert program.wait(60) == 0
+    assert b"Added Go" in shown
+    assert KEY.encode() not in shown
+
+
+def test_the_same_key_again_is_nothing_to_do(two: Tidegate) -> None:
+    again = two("add", "api-key", input=KEY)
+
+    assert again.exit_code == 3
+    assert again.stderr.startswith("Error: ")
+    assert "Work" in again.stderr
+
+
+def test_a_key_is_never_an_argument(tidegate: Tidegate) -> None:
+    assert tidegate("add", "api-key", KEY).exit_code == 2
+
+
+def test_a_subscription_is_added_by_pasting_its_code(tidegate: Tidegate, sim: SimulatedProvider) -> None:
+    ada = sim.add_login("Ada")
+    endpoints = sim.endpoints()
+    tidegate.environ |= {
+        "TIDEGATE_ANTHROPIC_AUTHORIZE_URL": endpoints.anthropic_authorize_url,
+        "TIDEGATE_ANTHROPIC_TOKEN_URL": endpoints.anthropic_token_url,
+    }
+    ours, theirs = os.pipe()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "core.cli", *tidegate.options, "add", "claude", "--paste"],
+        stdin=ours,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **tidegate.environ},
+        text=True,
+    )
+    os.close(ours)
+    assert program.stderr is not None
+    said = []
+    while not (line := program.stderr.readline()).startswith("http"):
+        assert line, said
+        said.append(line)
+    with start_blocking_portal("asyncio") as portal:
+        page = portal.call(allow, line.strip(), ada)
+    os.write(theirs, code_shown(page.text).encode())
+    os.close(theirs)
+    out, _ = program.communicate(timeout=60)
+
+    assert TERMS in "".join(said)
+    assert out == "Added ada@example.org\n"
+    assert program.returncode == 0
+    assert [view["email"] for view in tidegate.json("list")] == [ada.email]
+
+
+def test_a_code_that_is_refused_is_told(tidegate: Tidegate, sim: SimulatedProvider) -> None:
+    tidegate.environ["TIDEGATE_ANTHROPIC_TOKEN_URL"] = sim.endpoints().anthropic_token_url
+
+    result = tidegate("add", "claude", "--paste", input="ac_made_up")
+
+    assert result.exit_code == 1
+    assert "Hint: " in result.stderr
+    assert tidegate("add", "claude").exit_code == 2
+
+
+def test_status_says_when_nobody_is_ready(tidegate: Tidegate) -> None:
+    empty = tidegate("status")
+    assert empty.exit_code == 3
+    assert "not running" in empty.stdout
+    assert "tidegate add" in empty.stderr
+    assert "No account yet" in tidegate("list").stdout
+
+    tidegate("add", "go", input="sk-go")
+    assert tidegate("status").exit_code == 0
+    assert tidegate.json("status")["accounts"][0]["label"] == "OpenCode Go"
+
+    tidegate("disable", "all")
+    assert tidegate("status").exit_code == 3
+
+
+def test_accounts_are_renamed_switched_ordered_and_removed(two: Tidegate) -> None:
+    assert two("rename", "Work", "Job").stdout == "Work is now called Job\n"
+    assert two("disable", "Job").stdout == "Job is disabled\n"
+    assert two("enable", "all").stdout == "Job is enabled\n"
+    assert two("order", "Home").stdout == "The order is now Home, Job\n"
+    assert [view["label"] for view in two.json("list")] == ["Home", "Job"]
+
+    assert two("remove", "Job", input="n\n").exit_code == 1
+    assert two("remove", "Job", input="y\n").exit_code == 0
+    assert two("remove", "--yes", "Home").stdout == "Removed Home\n"
+    assert two.json("list") == []
+
+
+def test_a_pin_outlives_the_command(two: Tidegate) -> None:
+    before = time.time()
+    assert two("pin", "Home", "--for", "1h30m").stdout == "Home serves for 1 h 30 min\n"
+    pinned = {view["label"]: view["pinned_until_at"] for view in two.json("list") if view["pinned"]}
+    assert pinned.keys() == {"Home"}
+    assert pinned["Home"] == pytest.approx(before + 5_400, abs=60)
+
+    assert two("use", "Work").exit_code == 0
+    assert [view["label"] for view in two.json("list") if view["pinned"]] == ["Work"]
+    assert two("unpin").exit_code == 0
+    assert two("unpin", "Work").exit_code == 3
+
+
+@pytest.mark.parametrize("text", ["", "1", "h", "1x", "-1h", "1.5h", "9999999h"])
+def test_a_duration_that_does_not_read_is_a_usage_error(tidegate: Tidegate, text: str) -> None:
+    result = tidegate("pin", "Work", "--for", text)
+
+    assert result.exit_code == 2
+    assert "is no duration" in result.stderr
+
+
+def test_settings_are_shown_and_changed(tidegate: Tidegate) -> None:
+    assert tidegate("config", "get", "port").stdout == "8433\n"
+    assert tidegate("config", "set", "port", "9000").exit_code == 0
+    assert "port = 9000" in tidegate("config", "get").stdout
+    assert tidegate.json("config", "get")["port"] == "9000"
+    bad = tidegate("config", "set", "port", "many")
+    assert bad.exit_code == 2
+    assert "1 to 65535" in bad.stderr
+
+    assert tidegate("strategy").stdout == "least-utilized\n"
+    assert tidegate("strategy", "sticky").exit_code == 0
+    assert tidegate("strategy", "sticky").exit_code == 3
+
+
+def test_an_unknown_account_is_a_usage_error_with_the_candidates(two: Tidegate) -> None:
+    result = two("info", "Garage")
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[0] == "Error: There is no account 'Garage'"
+    assert "Work" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_bad_variable_is_told_by_name(tidegate: Tidegate) -> None:
+    tidegate.environ["TIDEGATE_PORT"] = "many"
+
+    result = tidegate("list")
+
+    assert result.exit_code == 2
+    assert "TIDEGATE_PORT" in result.stderr
+
+
+def test_without_a_passphrase_the_file_vault_refuses(tidegate: Tidegate) -> None:
+    del tidegate.environ["TIDEGATE_VAULT_KEY"]
+
+    result = tidegate("list")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+
+
+def test_token_and_connect_give_the_same_key(tidegate: Tidegate) -> None:
+    tidegate("config", "set", "port", "9000")
+    key = tidegate("token").stdout.strip()
+
+    claude = tidegate("connect", "claude-code", "--print")
+    opencode = tidegate("connect", "opencode", "--print")
+
+    assert json.loads(claude.stdout)["env"] == {
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:9000",
+        "ANTHROPIC_AUTH_TOKEN": key,
+    }
+    assert json.loads(opencode.stdout)["provider"]["anthropic"]["options"]["apiKey"] == key
+    assert "~/.claude/settings.json" in claude.stderr
+    assert tidegate("connect", "claude-code").exit_code == 2
+    assert tidegate("connect", "emacs", "--print").exit_code == 2
+
+
+def test_every_client_can_be_connected() -> None:
+    from core.clients import CLIENTS  # noqa: PLC0415 - as late as the command does it
+
+    (argument,) = [p for p in cli.connect.params if p.name == "client"]
+    assert list(argument.type.choices) == list(CLIENTS)  # type: ignore[attr-defined]
+
+
+def test_orders_go_to_the_running_instance(tidegate: Tidegate, core: app.Core) -> None:
+    tidegate.environ.pop("TIDEGATE_VAULT_KEY")  # it would refuse to be alone
+
+    assert tidegate("add", "go", "--label", "Go", input="sk-go").exit_code == 0
+    assert [state.account.label for state in core.engine.pool.accounts] == ["Go"]
+    assert f"running at {core.engine.address}" in tidegate("status").stdout
+    assert tidegate("unpin").exit_code == 3
+    assert tidegate("info", "nobody").exit_code == 2
+    assert core.engine.address in tidegate("connect", "opencode", "--print").stdout
+
+
+def test_serve_runs_until_it_is_asked_to_end_and_takes_orders_meanwhile(tidegate: Tidegate) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "core.cli", *tidegate.options, "serve", "--port", "0"],
+        env={**os.environ, **tidegate.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    try:
+        first = program.stdout.readline()
+        assert tidegate("add", "go", "--label", "Go", input="sk-go").exit_code == 0
+        status = tidegate("status")
+        second = tidegate("serve")
+    finally:
+        program.terminate()
+        program.communicate(timeout=60)
+
+    assert "http://127.0.0.1:" in first
+    assert "running at" in status.stdout
+    assert (second.exit_code, second.stderr.splitlines()[0][:23]) == (1, "Error: Another Tidegate")
+    assert program.returncode == 0
+    assert [view["label"] for view in tidegate.json("list")] == ["Go"]
+
+
+def test_a_config_that_was_broken_is_told_and_the_accounts_are_there(two: Tidegate) -> None:
+    two.paths.config.write_text("{ oops")
+    program = subprocess.Popen(
+        [sys.executable, "-m", "core.cli", *two.options, "serve", "--port", "0"],
+        env={**os.environ, **two.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    try:
+        said = program.stdout.readline() + program.stdout.readline()
+        labels = [view["label"] for view in two.json("list")]
+    finally:
+        program.terminate()
+        program.communicate(timeout=60)
+
+    assert "config.json.broken-1" in said
+    assert labels == ["Work", "Home"]
+
+
+def test_without_a_desktop_the_tray_points_to_serve(tidegate: Tidegate) -> None:
+    desktop = {"DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"}
+    shown = subprocess.run(
+        [sys.executable, "-m", "core.cli", *tidegate.options],
+        env={name: value for name, value in os.environ.items() if name not in desktop} | tidegate.environ,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert shown.returncode == 1
+    assert "tidegate serve" in shown.stderr
+
+
+def test_a_console_without_utf8_does_not_crash(two: Tidegate) -> None:
+    two("rename", "Work", "Büro → 1")
+    for encoding in ("ascii", "cp1252"):
+        shown = subprocess.run(
+            [sys.executable, "-m", "core.cli", *two.options, "status"],
+            env={**os.environ, **two.environ, "PYTHONIOENCODING": encoding},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        assert b"ro ? 1" in shown.stdout

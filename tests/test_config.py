@@ -1,0 +1,345 @@
+import dataclasses
+import json
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from core import config
+from core.config import Config, ConfigFile
+from core.errors import TidegateError, UsageError
+from core.model import Account, AccountId, AccountKind, Endpoints, Identity, Serves, Settings, Strategy
+
+WORK = Account(AccountId("work"), "Work", AccountKind.API_KEY, Identity(account_uuid="key:0123"), added_at=1.0)
+HOME = Account(AccountId("home"), "Home", AccountKind.GO, enabled=False, serves=Serves.CLAUDE_CODE)
+BOTH = Config(install_id="abc", local_key_sha256="f" * 64, accounts=(WORK, HOME))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config.json"
+
+
+def test_without_a_file_there_is_a_fresh_config_and_no_problem(path: Path) -> None:
+    first, second = config.load(path), config.load(path)
+
+    assert first.problem is None
+    assert first.config.accounts == ()
+    assert first.config.settings == Settings()
+    assert len(first.config.install_id) >= 16
+    assert first.config.install_id != second.config.install_id
+    assert not path.exists()
+
+
+def test_what_is_saved_is_loaded(path: Path) -> None:
+    chosen = dataclasses.replace(BOTH, settings=Settings(port=9000, strategy=Strategy.STICKY, hold_s=1.5, log="debug"))
+
+    config.save(path, chosen)
+
+    assert config.load(path) == config.Loaded(chosen, None)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.with_name("config.json.bak").stat().st_mode & 0o777 == 0o600
+
+
+def test_settings_at_their_default_are_not_written(path: Path) -> None:
+    config.save(path, dataclasses.replace(BOTH, settings=Settings(port=9000)))
+    assert json.loads(path.read_bytes())["settings"] == {"port": 9000}
+
+    config.save(path, BOTH)
+    assert json.loads(path.read_bytes())["settings"] == {}
+
+
+def test_keys_of_others_survive_a_rewrite(path: Path) -> None:
+    config.save(path, BOTH)
+    document = json.loads(path.read_bytes())
+    document["theme"] = {"dark": True}
+    document["settings"]["sound"] = "gong"
+    document["settings"]["endpoints"] = {"other_url": "https://example.org", "opencode_go_url": "https://example.com"}
+    document["accounts"][1]["colour"] = "teal"
+    document["accounts"][1]["identity"]["team"] = "blue"
+    path.write_text(json.dumps(document))
+
+    loaded = config.load(path).config
+    config.save(path, dataclasses.replace(loaded, accounts=(HOME, WORK), settings=Settings(port=9000)))
+
+    after = json.loads(path.read_bytes())
+    assert after["theme"] == {"dark": True}
+    assert after["settings"] == {"port": 9000, "sound": "gong", "endpoints": {"other_url": "https://example.org"}}
+    assert after["accounts"][0]["colour"] == "teal"
+    assert after["accounts"][0]["identity"]["team"] == "blue"
+    assert "colour" not in after["accounts"][1]
+    assert [account["id"] for account in after["accounts"]] == ["home", "work"]
+
+
+def _with(**changes: object) -> bytes:
+    return msgspec.json.encode(msgspec.to_builtins(BOTH) | changes)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b"[]",
+        b"null",
+        _with(accounts={"work": 1}),
+        _with(accounts=[{"id": "work", "label": 5}]),
+        _with(accounts=[msgspec.to_builtins(WORK)] * 2),
+        _with(accounts=[msgspec.to_builtins(WORK) | {"id": "../../etc/x"}]),
+        _with(settings={"port": "8433"}),
+        _with(settings={"port": 0}),
+        _with(settings={"endpoints": {"anthropic_api_url": "http://example.org"}}),
+        _with(install_id=""),
+    ],
+)
+def test_a_broken_file_is_kept_aside_and_the_accounts_stay(path: Path, broken: bytes) -> None:
+    config.save(path, BOTH)
+    path.write_bytes(broken)
+
+    loaded = config.load(path)
+
+    aside = path.with_name("config.json.broken-1")
+    assert loaded.config == BOTH
+    assert loaded.problem is not None
+    assert str(aside) in loaded.problem
+    assert aside.read_bytes() == broken
+    assert config.load(path).config == BOTH, "a second start before anything is saved finds them too"
+
+
+def test_each_broken_file_is_kept(path: Path) -> None:
+    for number in (1, 2, 3):
+        path.write_text(f"broken {number}")
+        config.load(path)
+
+    assert [path.with_name(f"config.json.broken-{n}").read_text() for n in (1, 2, 3)] == [
+        "broken 1",
+        "broken 2",
+        "broken 3",
+    ]
+
+
+def test_without_a_good_copy_the_person_is_told_that_accounts_are_gone(path: Path) -> None:
+    path.write_text("{")
+    path.with_name("config.json.bak").write_text("also broken")
+
+    loaded = config.load(path)
+
+    assert loaded.config.accounts == ()
+    assert loaded.problem is not None
+    assert "without accounts" in loaded.problem
+    assert path.with_name("config.json.bak.broken-1").read_text() == "also broken"
+
+
+def test_a_file_broken_while_running_is_kept_and_saving_goes_on(path: Path) -> None:
+    config.save(path, BOTH)
+    path.write_text("{ typo")
+
+    config.save(path, BOTH)
+
+    assert config.load(path).config == BOTH
+    assert path.with_name("config.json.broken-1").read_text() == "{ typo"
+
+
+def test_a_file_from_a_newer_version_is_read_and_never_written(path: Path) -> None:
+    newer = _with(version=2, surprise=True)
+    path.write_bytes(newer)
+
+    loaded = config.load(path)
+
+    assert loaded.config.accounts == (WORK, HOME)
+    assert loaded.problem is not None
+    assert "newer" in loaded.problem
+    for attempt in (loaded.config, BOTH):
+        with pytest.raises(TidegateError, match="newer") as caught:
+            config.save(path, attempt)
+        assert "Update" in caught.value.hint
+    assert path.read_bytes() == newer
+
+
+def test_a_newer_file_that_does_not_read_stays_where_it_is(path: Path) -> None:
+    newer = _with(version=2, accounts={"by": "name"})
+    path.write_bytes(newer)
+
+    with pytest.raises(TidegateError, match="newer"):
+        config.load(path)
+
+    assert path.read_bytes() == newer
+
+
+def test_a_glance_reads_settings_and_touches_nothing(path: Path) -> None:
+    assert config.glance(path) == Settings()
+    config.save(path, dataclasses.replace(BOTH, settings=Settings(port=9000)))
+    assert config.glance(path) == Settings(port=9000)
+    path.write_text("broken")
+    assert config.glance(path) == Settings()
+    assert path.read_text() == "broken"
+
+
+def test_a_symlink_is_written_through(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "dotfiles" / "tidegate.json"
+    target.parent.mkdir()
+    path.symlink_to(target)
+
+    config.save(path, BOTH)
+
+    assert path.is_symlink()
+    assert config.load(path).config == BOTH
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """This process may write no byte into a file: what a full disk gives."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal_before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, signal_before)
+
+
+@pytest.fixture
+def saved(path: Path) -> Path:
+    config.save(path, BOTH)
+    return path
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("saved", "small_disk")
+async def test_a_change_that_cannot_be_saved_changes_nothing(path: Path) -> None:
+    file = ConfigFile(path, BOTH)
+
+    with pytest.raises(TidegateError, match="Cannot save") as caught:
+        await file.change(lambda current: dataclasses.replace(current, accounts=()))
+
+    assert "Nothing was changed" in caught.value.hint
+    assert file.current == BOTH
+    assert config.load(path).config == BOTH
+    assert {entry.name for entry in path.parent.iterdir()} == {"config.json", "config.json.bak"}
+
+
+def test_a_file_that_cannot_be_opened_is_said_and_left_alone(path: Path) -> None:
+    path.mkdir()
+
+    with pytest.raises(TidegateError, match="Cannot read"):
+        config.load(path)
+
+    assert path.is_dir()
+
+
+@pytest.mark.anyio
+async def test_changes_at_the_same_time_all_count(path: Path) -> None:
+    file = ConfigFile(path, Config(install_id="abc"))
+
+    async def add(number: int) -> None:
+        account = dataclasses.replace(WORK, id=AccountId(f"a{number}"))
+        await file.change(lambda current: dataclasses.replace(current, accounts=(*current.accounts, account)))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(10):
+            tasks.start_soon(add, number)
+
+    assert {account.id for account in config.load(path).config.accounts} == {f"a{n}" for n in range(10)}
+    assert file.current == config.load(path).config
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("port", "9000", 9000),
+        ("strategy", "sticky", Strategy.STICKY),
+        ("passthrough", "off", False),
+        ("notifications", "YES", True),
+        ("hold_s", "2.5", 2.5),
+        ("log", "DEBUG", "debug"),
+    ],
+)
+def test_a_setting_is_changed_by_name(key: str, text: str, value: object) -> None:
+    changed = config.with_setting(Settings(), key, text)
+
+    assert getattr(changed, key) == value
+    assert config.with_setting(changed, key, config.setting_texts(changed)[key]) == changed
+
+
+def test_an_endpoint_is_changed_by_name() -> None:
+    changed = config.with_setting(Settings(), "endpoints.opencode_go_url", "https://go.example.org/v1/")
+
+    assert changed == Settings(endpoints=Endpoints(opencode_go_url="https://go.example.org/v1"))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "allowed"),
+    [
+        ("port", "0", "1 to 65535"),
+        ("port", "65536", "1 to 65535"),
+        ("port", "８４", "1 to 65535"),
+        ("strategy", "best", "sticky, least-utilized, round-robin"),
+        ("passthrough", "maybe", "on or off"),
+        ("hold_s", "-1", "from 0 to 300"),
+        ("hold_s", "nan", "from 0 to 300"),
+        ("log", "loud", "debug, info, warning, error"),
+        ("endpoints.anthropic_api_url", "http://example.org", "https://"),
+        ("endpoints.anthropic_api_url", "http://127.0.0.1.example.org", "https://"),
+        ("endpoints.anthropic_api_url", "ftp://example.org", "https://"),
+        ("endpoints.anthropic_api_url", "https://user@example.org", "without user"),
+        ("endpoints.anthropic_api_url", "https://example.org/?x=1", "without user"),
+        ("endpoints.anthropic_api_url", "https://example.org:99999", "without user"),
+        ("endpoints.anthropic_api_url", "https://", "without user"),
+        ("endpoints.anthropic_api_url", "https://exa mple.org", "without user"),
+        ("endpoints.anthropic_api_url", "https://[", "without user"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_is_allowed(key: str, text: str, allowed: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        config.with_setting(Settings(), key, text)
+
+    assert key in caught.value.title
+    assert allowed in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost:1", "[::1]:1"])
+def test_plain_http_is_for_this_computer(host: str) -> None:
+    changed = config.with_setting(Settings(), "endpoints.anthropic_api_url", f"http://{host}")
+
+    assert changed.endpoints.anthropic_api_url == f"http://{host}"
+
+
+def test_an_unknown_setting_is_refused_with_the_names() -> None:
+    with pytest.raises(UsageError) as caught:
+        config.with_setting(Settings(), "prot", "1")
+
+    assert "port" in caught.value.hint
+
+
+def test_the_environment_overrides_and_empty_variables_do_not() -> None:
+    environ = {
+        "TIDEGATE_PORT": "9000",
+        "TIDEGATE_STRATEGY": "round-robin",
+        "TIDEGATE_LOG": "debug",
+        "TIDEGATE_ANTHROPIC_API_URL": "http://127.0.0.1:1",
+        "TIDEGATE_ANTHROPIC_AUTHORIZE_URL": "http://127.0.0.1:2",
+        "TIDEGATE_ANTHROPIC_CONSOLE_AUTHORIZE_URL": "http://127.0.0.1:3",
+        "TIDEGATE_ANTHROPIC_TOKEN_URL": "http://127.0.0.1:4",
+        "TIDEGATE_OPENCODE_GO_URL": "",
+        "PATH": "/bin",
+    }
+
+    assert config.effective(Settings(hold_s=3), environ) == Settings(
+        port=9000,
+        strategy=Strategy.ROUND_ROBIN,
+        hold_s=3,
+        log="debug",
+        endpoints=Endpoints("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "http://127.0.0.1:4"),
+    )
+
+
+@pytest.mark.parametrize("variable", config.ENVIRONMENT)
+def test_a_bad_variable_is_named(variable: str) -> None:
+    with pytest.raises(UsageError, match=variable) as caught:
+        config.effective(Settings(), {variable: "no good"})
+
+    assert "must be" in caught.value.hint

@@ -1,0 +1,233 @@
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.history import EventRow, History, RequestRow
+from core.model import (
+    Account,
+    AccountId,
+    AccountKind,
+    AccountState,
+    Affinity,
+    Cause,
+    Changed,
+    Choice,
+    ClientKind,
+    Cooldown,
+    ModelFamily,
+    Move,
+    Pin,
+    Pool,
+    ProviderName,
+    QuotaWindow,
+    SessionId,
+    Usage,
+)
+
+pytestmark = pytest.mark.anyio
+
+WORK = AccountId("work")
+ROW = RequestRow(
+    at=1_000.5,
+    provider=ProviderName.ANTHROPIC,
+    status=200,
+    outcome="Served",
+    attempts=2,
+    duration_s=1.25,
+    first_byte_s=0.5,
+    account=WORK,
+    model="claude-sonnet-5",
+    session=SessionId("s1"),
+    usage=Usage(1, 2, 3, 4),
+)
+POOL = Pool(
+    accounts=(
+        AccountState(
+            Account(WORK, "Work", AccountKind.CLAUDE),
+            windows=(QuotaWindow("5h", 0.62, 5_000.0, family=ModelFamily("opus")),),
+            cooldowns=(Cooldown(9.0, Cause.QUOTA, "5 h window full"),),
+            refuses=frozenset({ClientKind.OTHER}),
+        ),
+    ),
+    pins={ProviderName.ANTHROPIC: Pin(WORK, None)},
+    sessions={SessionId("s1"): Affinity(WORK, 3.0)},
+    active={ProviderName.ANTHROPIC: Choice(WORK, "least utilized")},
+)
+
+
+@pytest.fixture
+def damaged(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def occupied(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.db"
+
+
+async def test_what_is_recorded_is_there_after_a_restart(path: Path) -> None:
+    move = Move(at=7.0, source="Work", target="Home", text="5 h window full", until_at=99.0)
+    history = History.open(path)
+    history.record(ROW)
+    history.record(EventRow(6.0, Changed("something"), "something"))
+    history.record(EventRow(7.0, move, move.text))
+    history.save_pool(Pool())
+    history.save_pool(POOL)
+    await history.close()
+
+    again = History.open(path)
+    assert again.problem is None
+    assert await again.requests(10) == (ROW,)
+    assert await again.moves(10) == (move,)
+    assert await again.load_pool() == POOL
+    await again.close()
+
+
+async def test_the_newest_come_first_and_no_more_than_asked_for(path: Path) -> None:
+    history = History.open(path)
+    for number in range(5):
+        history.record(RequestRow(float(number), ProviderName.OPENCODE_GO, 429, "Exhausted", 0, 0.1))
+
+    assert [row.at for row in await history.requests(2)] == [4.0, 3.0]
+    await history.close()
+
+
+async def test_files_are_for_their_owner_only(path: Path) -> None:
+    history = History.open(path)
+    history.record(ROW)
+    await history.requests(1)
+
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    await history.close()
+
+    assert modes == {"history.db": 0o600, "history.db-wal": 0o600, "history.db-shm": 0o600}
+
+
+async def test_it_is_on_disk_soon_without_anybody_reading(path: Path) -> None:
+    history = History.open(path)
+    history.record(ROW)
+
+    deadline = time.monotonic() + 30
+    with contextlib.closing(sqlite3.connect(path)) as reader:
+        while not reader.execute("SELECT count(*) FROM requests").fetchone()[0]:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.05)
+    await history.close()
+
+
+async def test_it_is_bounded(path: Path) -> None:
+    history = History.open(path, keep_requests=10, keep_events=5)
+    for number in range(100):
+        history.record(RequestRow(float(number), ProviderName.ANTHROPIC, 200, "Served", 1, 0.1))
+        history.record(EventRow(float(number), Move(float(number), "a", "b", "c")))
+
+    assert [row.at for row in await history.requests(1_000)] == [float(n) for n in range(99, 89, -1)]
+    assert [move.at for move in await history.moves(1_000)] == [float(n) for n in range(99, 94, -1)]
+    await history.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is not a database at all, but long enough" * 100, b"SQLite format 3\0" * 300]
+)
+async def test_a_damaged_database_is_kept_aside_and_a_fresh_one_serves(damaged: Path, content: bytes) -> None:
+    history = History.open(damaged)
+    history.record(ROW)
+
+    aside = damaged.with_name("history.db.broken-1")
+    assert history.problem is not None
+    assert str(aside) in history.problem
+    assert aside.read_bytes() == content
+    assert await history.requests(1) == (ROW,)
+    await history.close()
+
+
+async def test_a_page_damaged_in_the_middle_is_noticed_at_the_start(path: Path) -> None:
+    history = History.open(path)
+    for _ in range(2_000):
+        history.record(ROW)
+    await history.close()
+    with path.open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\xff" * 8192)
+
+    again = History.open(path)
+
+    assert again.problem is not None
+    assert await again.requests(1) == ()
+    await again.close()
+
+
+@pytest.mark.parametrize("script", ["PRAGMA user_version = 99", "CREATE TABLE other (x)"])
+async def test_a_newer_or_foreign_database_is_kept_aside(path: Path, script: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute(script)
+
+    history = History.open(path)
+
+    assert history.problem is not None
+    assert path.with_name("history.db.broken-1").exists()
+    await history.close()
+
+
+async def test_a_saved_pool_that_does_not_read_is_none(path: Path) -> None:
+    history = History.open(path)
+    history.save_pool(POOL)
+    await history.close()
+    for broken in (b"{", b"[]", b'{"accounts": [{"account": 1}]}'):
+        with contextlib.closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE pool SET json = ?", (broken,))
+
+        again = History.open(path)
+        assert await again.load_pool() is None
+        await again.close()
+
+
+async def test_a_place_that_cannot_be_written_costs_history_only(occupied: Path) -> None:
+    history = History.open(occupied)
+    history.record(ROW)
+
+    assert history.problem is not None
+    assert "cannot be saved" in history.problem
+    assert await history.requests(1) == (ROW,)
+    await history.close()
+
+
+@contextlib.contextmanager
+def _full(history: History) -> Iterator[None]:
+    """SQLite's own limit: what a full disk gives, for this database alone."""
+    pages = history._database.execute("PRAGMA page_count").fetchone()[0]
+    history._database.execute(f"PRAGMA max_page_count = {pages}")
+    yield
+    history._database.execute("PRAGMA max_page_count = 1000000")
+
+
+async def test_a_full_disk_is_said_once_and_what_waited_is_written_later(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = History.open(path)
+    long = RequestRow(1.0, ProviderName.ANTHROPIC, 200, "Served", 1, 0.1, model="m" * 5_000)
+    await history.requests(1)
+    with _full(history):
+        for _ in range(3):
+            history.record(long)
+            assert await history.requests(1) == ()
+        assert history.problem is not None
+        assert "full" in history.problem
+        assert len([r for r in caplog.records if "cannot be saved" in r.message]) == 1
+
+    history.record(long)
+    assert len(await history.requests(10)) == 4
+    assert history.problem is None
+    await history.close()
