@@ -1,0 +1,59 @@
+"""Write the README's picture, from a real panel: `python -m tests.desktop.screenshot`."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import anyio
+from PIL import Image
+from Xlib.display import Display
+
+from tests.desktop.robot import centre
+from tests.desktop.session import Session, desktop
+from tests.desktop.test_desktop import MENU_HEIGHT, SECONDS, tray
+from tray.icon import DEEP_WATER, Level
+
+TARGET = Path(__file__).parents[2] / "icons/screenshot.png"
+BACKGROUND = (58, 84, 110)
+BOTTOM_RIGHT = "3"
+SCREEN = "640x400x24"
+MESSAGE = {
+    "title": "Work took over",
+    "body": "Home rests until its 5 h window resets.",
+    "key": "moved",
+}
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with desktop(Path(folder), dark=True, screen=SCREEN) as session, tray(session, "readme") as driver:
+            robot = session.robot
+            _paint(session)
+            _put_notifications_out_of_the_way(session)
+            icon = await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+            driver.command(notify=MESSAGE)
+            await robot.until_notified(MESSAGE["title"], SECONDS)
+            await robot.until_seen(lambda _: len(robot.popups()) == 1, SECONDS, "notification")
+            await robot.click(*centre(icon))
+            await robot.until_popup(MENU_HEIGHT, SECONDS)
+            await anyio.sleep(1)  # fades in
+            picture = robot.look()
+    picture.quantize(128, dither=Image.Dither.NONE).save(TARGET, optimize=True)
+
+
+def _paint(session: Session) -> None:
+    display = Display(session.environment["DISPLAY"])
+    root = display.screen().root
+    root.change_attributes(background_pixel=int.from_bytes(bytes(BACKGROUND)))
+    root.clear_area()
+    display.sync()
+    display.close()
+
+
+def _put_notifications_out_of_the_way(session: Session) -> None:
+    setting = ["-c", "xfce4-notifyd", "-p", "/notify-location", "-n", "-t", "uint", "-s", BOTTOM_RIGHT]
+    subprocess.run(["xfconf-query", *setting], env=session.environment, check=True, timeout=SECONDS)
+
+
+if __name__ == "__main__":
+    anyio.run(main)

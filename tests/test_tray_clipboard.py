@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from tray import clipboard
+
+SECRET = "the-local-key"
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_text_goes_through_the_input_and_never_onto_the_command_line(tmp_path: Path) -> None:
+    program(tmp_path, "xclip", f'echo "$0 $@" > {tmp_path}/arguments; cat > {tmp_path}/input')
+
+    assert clipboard.copy(SECRET, str(tmp_path))
+
+    assert (tmp_path / "input").read_text() == SECRET
+    assert SECRET not in (tmp_path / "arguments").read_text()
+
+
+@pytest.mark.parametrize("failure", ["exit 1", "kill -9 $$"])
+def test_program_that_fails_is_followed_by_the_next(tmp_path: Path, failure: str) -> None:
+    program(tmp_path, "wl-copy", failure)
+    program(tmp_path, "xsel", f"cat > {tmp_path}/input")
+
+    assert clipboard.copy(SECRET, str(tmp_path))
+
+    assert (tmp_path / "input").read_text() == SECRET
+
+
+def test_program_that_stays_to_serve_the_clipboard_is_not_waited_for(tmp_path: Path) -> None:
+    program(tmp_path, "wl-copy", "cat > /dev/null; (read forever < /dev/zero) & exit 0")
+
+    assert clipboard.copy(SECRET, f"{tmp_path}:/usr/bin:/bin")
+
+
+def test_without_a_program_the_caller_is_told(tmp_path: Path) -> None:
+    assert not clipboard.copy(SECRET, str(tmp_path))
