@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from core import __version__
-from core.errors import NothingToDo, TidegateError
+from core.errors import NoDesktop, NothingToDo, TidegateError
 
 if TYPE_CHECKING:
     from core.files import Paths
@@ -137,11 +137,12 @@ def serve(session: Session, port: int | None) -> None:
 @click.pass_context
 def demo(ctx: click.Context, *, headless: bool, once: bool) -> None:
     """See it work: a simulated provider, three accounts and a failover, on throw-away state."""
-    if headless:
-        from core import demo_run  # noqa: PLC0415
+    from core import demo_run  # noqa: PLC0415
 
-        ctx.exit(demo_run.in_terminal(once=once))
-    ctx.exit(importlib.import_module("tray.__main__").demo(once=once))
+    with contextlib.suppress(NoDesktop):
+        if not headless:
+            ctx.exit(importlib.import_module("tray.__main__").demo(once=once))
+    ctx.exit(demo_run.in_terminal(once=once))
 
 
 # --- accounts that come and go ---------------------------------------------------------------------

@@ -7,7 +7,7 @@ says whether every answer arrived whole. Nothing here touches a real account or 
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -145,7 +145,7 @@ class Summary:
         return f"{self.requests} requests, {self.whole} whole answers, {failovers}; served by {served}"
 
 
-async def traffic(base_url: str, key: str, plan: Plan) -> AsyncIterator[Progress]:
+async def traffic(base_url: str, key: str, plan: Plan) -> AsyncGenerator[Progress, None]:
     """Play the agents of `plan` against a running Tidegate; yields the progress whenever it changed.
 
     Every answer is compared with what the simulated provider says to such a prompt, so a lost, cut or doubled piece

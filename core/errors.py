@@ -51,6 +51,10 @@ class PortTaken(TidegateError):
     """Somebody else listens on the port."""
 
 
+class NoDesktop(TidegateError):
+    """There is no desktop to show an icon in."""
+
+
 class SignInFailed(TidegateError):
     """A sign-in or a key was refused, or its answer could not be read."""
 

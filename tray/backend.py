@@ -1,12 +1,13 @@
 """Which tray this system has: our own on Linux, pystray's on Windows and macOS."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from core.errors import TidegateError
+from core.errors import NoDesktop
 
 LINUX_SIZES = (16, 22, 24, 32, 44)
 """What panels use. Xfce takes the largest and scales it down, to half in a panel of usual height; and 44 is
@@ -47,17 +48,19 @@ class Backend:
 
 
 def choose(platform: str = sys.platform) -> Backend:
-    """The tray of this system. Raises TidegateError when there is none to show an icon in."""
+    """The tray of this system. Raises NoDesktop when there is none to show an icon in."""
     try:
         return BACKENDS.get(platform, _linux)()
     except ImportError as exc:
-        raise TidegateError(
+        raise NoDesktop(
             "The tray could not be loaded on this system",
             f"Run `tidegate serve` to run without an icon. ({exc})",
         ) from exc
 
 
 def _linux() -> Backend:
+    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
+        raise NoDesktop("There is no display to show an icon on", "Run `tidegate serve` to run without one.")
     from tray import sni  # noqa: PLC0415 - each system has its own
 
     async def probe() -> None:

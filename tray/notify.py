@@ -10,6 +10,7 @@ import html
 import logging
 import sys
 from collections import OrderedDict
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -42,7 +43,7 @@ class Notifier:
         self._desktop: DesktopNotifier | None = None
         self._works: bool | None = None
         self._shown: OrderedDict[str, str] = OrderedDict()
-        self._waiting = 0
+        self._under_way: set[Future[None]] = set()
         self._turn = asyncio.Lock()
 
     def __enter__(self) -> Self:
@@ -56,8 +57,9 @@ class Notifier:
     ) -> None:
         portal, self._portal = self._portal, None
         if portal is not None:
+            for future in tuple(self._under_way):
+                future.cancel()
             portal.call(self._disconnect)
-            portal.call(portal.stop, True)
         self._stack.close()
 
     def available(self) -> bool | None:
@@ -66,25 +68,29 @@ class Notifier:
 
     def show(self, notification: Notification) -> None:
         """Show it soon. One with the same key that is still on the screen goes."""
-        if self._portal is not None:
-            self._portal.start_task_soon(self._show, notification, name=f"notification {notification.key}")
-
-    async def _show(self, notification: Notification) -> None:
-        if self._waiting >= WAITING:
+        if self._portal is None:
+            return
+        if len(self._under_way) >= WAITING:
             log.warning("too many messages at once, not shown: %s", notification.title)
             return
-        self._waiting += 1
-        try:
-            # In turn: desktop-notifier connects to the bus once for each that comes before the first is through.
-            async with self._turn, asyncio.timeout(SHOW_S):
-                self._note(works=await self._send(notification))
-        except TimeoutError:
-            self._note(works=False)
-        except Exception:  # the edge: whatever a desktop does, the tray goes on
-            log.debug("notification failed", exc_info=True)
-            self._note(works=False)
-        finally:
-            self._waiting -= 1
+        future = self._portal.start_task_soon(self._show, notification, name=f"notification {notification.key}")
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+
+    async def _show(self, notification: Notification) -> None:
+        # In turn: desktop-notifier connects to the bus once for each that comes before the first is through.
+        async with self._turn:
+            try:
+                async with asyncio.timeout(SHOW_S):
+                    works = await self._send(notification)
+            except Exception:  # the edge: whatever a desktop does, the tray goes on
+                log.debug("notification failed", exc_info=True)
+                works = False
+            if not works:
+                await self._forget_desktop()
+        if not works and self._works is not False:
+            log.warning("the desktop shows no notifications; see the menu or `tidegate status` instead")
+        self._works = works
 
     async def _send(self, notification: Notification) -> bool:
         """Hand it to the desktop. Returns whether the desktop took it."""
@@ -104,19 +110,17 @@ class Notifier:
             on_dispatched=dispatched.set,
         )
         if not dispatched.is_set():  # `send` does not raise: only this tells
-            await self._disconnect()
             return False
         self._shown[notification.key] = id_
         if len(self._shown) > REMEMBERED:
             self._shown.popitem(last=False)
         return True
 
-    def _note(self, *, works: bool) -> None:
-        if not works and self._works is not False:
-            log.warning("the desktop shows no notifications; see the menu or `tidegate status` instead")
-        self._works = works
-
     async def _disconnect(self) -> None:
+        async with self._turn:
+            await self._forget_desktop()
+
+    async def _forget_desktop(self) -> None:
         """Let the bus go: desktop-notifier would open another at each failure, and closes none."""
         desktop, self._desktop = self._desktop, None
         bus = getattr(getattr(desktop, "_backend", None), "bus", None)

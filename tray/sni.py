@@ -17,7 +17,7 @@ from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSigna
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 from PIL import Image
 
-from core.errors import TidegateError
+from core.errors import NoDesktop
 from tray import dbusmenu
 from tray.toolkit import Icon as PystrayIcon
 from tray.toolkit import MenuItem
@@ -48,13 +48,13 @@ def pixmap(image: Image.Image) -> Pixmap:
 
 @asynccontextmanager
 async def session_bus() -> AsyncIterator[MessageBus]:
-    """A connection to the session bus. Raises TidegateError when there is none."""
+    """A connection to the session bus. Raises NoDesktop when there is none."""
     try:
         async with asyncio.timeout(CALL_S):
             bus = await MessageBus(bus_type=BusType.SESSION).connect()
     # KeyError: dbus-fast looks for $HOME without asking whether there is one.
     except (OSError, DBusFastError, TimeoutError, KeyError) as exc:
-        raise TidegateError(
+        raise NoDesktop(
             "There is no desktop session to show an icon in",
             "Run `tidegate serve` to run without one.",
         ) from exc
@@ -186,7 +186,7 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
         self._stopping = asyncio.Event()
 
     def run(self, setup: Callable[["Icon"], None] | None = None) -> None:
-        """Show the icon until `stop()`, or until the session ends. Raises TidegateError when there is no session."""
+        """Show the icon until `stop()`, or until the session ends. Raises NoDesktop when there is no session."""
         asyncio.run(self._serve(setup))
 
     async def _serve(self, setup: Callable[["Icon"], None] | None) -> None:
