@@ -290,21 +290,23 @@ async def test_a_lock_that_another_process_keeps_is_not_waited_for_while_the_tok
 
 @pytest.mark.parametrize("committed", [False, True])
 async def test_a_crash_between_sending_and_storing_leaves_a_known_doubt(world: World, committed: bool) -> None:
+    before = OAuthTokens("access-0", "refresh-0", 0.0)
     vault = open_vault("file", world.paths, "install", {"TIDEGATE_VAULT_KEY": PASSPHRASE})
-    await vault.save(ANNA, replace(world.server.newest(), expires_at=NOW - 1), 1)
-    step, reached = (
-        (world.server.after, world.server.rotated) if committed else (world.server.before, world.server.arrived)
-    )
+    await vault.save(ANNA, before, 1)
+    server = world.server
+    step, reached = (server.after, server.rotated) if committed else (server.before, server.arrived)
     step.clear()
-    command = [sys.executable, "-m", "tests.renewing_process", str(world.paths.root), world.server.url, "0"]
+    command = [sys.executable, "-m", "tests.renewing_process", str(world.paths.root), server.url, "0"]
     process = await asyncio.create_subprocess_exec(*command)
-    await reached.wait()
 
-    process.kill()
-    await process.wait()
+    try:
+        await asyncio.wait_for(reached.wait(), 30)
+    finally:
+        process.kill()
+        await process.wait()
 
     assert json.loads(world.intent.read_text())["generation"] == 1
-    assert await vault.load(ANNA) == Stored(1, OAuthTokens("access-0", "refresh-0", NOW - 1))
+    assert await vault.load(ANNA) == Stored(1, before)
     await vault.close()
 
 

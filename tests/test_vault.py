@@ -1,7 +1,6 @@
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -66,12 +65,3 @@ def test_the_vault_loads_neither_keyring_nor_cryptography_before_one_is_opened()
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
 
     assert ended.stdout == "[]\n"
-
-
-def test_only_the_vault_imports_a_keychain_library() -> None:
-    sources = {path.name: path.read_text() for path in Path("core").rglob("*.py")}
-
-    importers = {name for name, text in sources.items() if "import keyring" in text or "from keyring" in text}
-    importers |= {name for name, text in sources.items() if "secretstorage" in text}
-
-    assert importers == {"vault_keyring.py", "vault_secret_service.py"}

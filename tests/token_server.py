@@ -69,7 +69,7 @@ class TokenServer:
             self.received.append(json.loads(await reader.readexactly(int(length.split(b":")[1]))))
             self.arrived.set()
             await self.before.wait()
-            if answer := await self._answer(self.received[-1]["refresh_token"]):
+            if answer := await self._answer(self.received[-1].get("refresh_token")):
                 writer.write(_http(answer))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -77,7 +77,7 @@ class TokenServer:
         finally:
             writer.close()
 
-    async def _answer(self, refresh: str) -> Say | None:
+    async def _answer(self, refresh: str | None) -> Say | None:
         step = self.script.popleft() if self.script else None
         if isinstance(step, Say):
             return step
