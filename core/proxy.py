@@ -28,6 +28,7 @@ from core.model import (
     Request,
     Served,
     Settings,
+    Usage,
 )
 from core.policy.retry import MAX_WAIT_S, Again, ComeBack, Deliver, Elsewhere, GiveUp, Renew, Spent, Step, next_step
 from core.problems import bad_gateway, come_back, nobody_ready, problem
@@ -125,7 +126,13 @@ class _Exchange:
         self._secret = ""
         self._refused: Simple | None = None
         """The last complete answer that was no success, for when nobody else can serve."""
-        self._row = RequestRow(proxy.clock(), request.provider, _CLIENT_LEFT, ClientLeft.__name__, 0, 0.0)
+        # What history will say of it.
+        self._began_at = proxy.clock()
+        self._first_byte_at: float | None = None
+        self._account: AccountId | None = None
+        self._status = _CLIENT_LEFT
+        self._outcome: Outcome = ClientLeft()
+        self._usage = Usage()
 
     async def run(self) -> None:
         """Answer the client, and remember what became of it."""
@@ -133,16 +140,23 @@ class _Exchange:
             while not await self._once():
                 pass
         finally:
-            request, row = self._request, self._row
-            self._proxy.history.record(
-                replace(
-                    row,
-                    model=request.model,
-                    session=request.session,
-                    attempts=self._spent.attempts,
-                    duration_s=self._proxy.clock() - row.at,
-                )
-            )
+            self._proxy.history.record(self._row())
+
+    def _row(self) -> RequestRow:
+        request, began_at, first_byte_at = self._request, self._began_at, self._first_byte_at
+        return RequestRow(
+            began_at,
+            request.provider,
+            self._status,
+            type(self._outcome).__name__,
+            self._spent.attempts,
+            self._proxy.clock() - began_at,
+            None if first_byte_at is None else first_byte_at - began_at,
+            self._account,
+            request.model,
+            request.session,
+            self._usage,
+        )
 
     async def _once(self) -> bool:
         """Choose, send, and follow up. True when the client has its answer."""
@@ -150,7 +164,7 @@ class _Exchange:
         if isinstance(choice, Exhausted):
             return await self._nobody(choice)
         self._spent = replace(self._spent, attempts=self._spent.attempts + 1)
-        self._row = replace(self._row, account=choice.account)
+        self._account = choice.account
         retried = self._spent.attempts > 1
         with self._proxy.engine.lease(self._request, choice, self._tried, retried=retried):
             step = await self._attempt(choice.account)
@@ -177,7 +191,7 @@ class _Exchange:
         try:
             outcome = await attempt.send(proxy.upstream, proxy.settings().endpoints, secret)
             engine.observe(id_, outcome)
-            self._row = replace(self._row, outcome=type(outcome).__name__)
+            self._outcome = outcome
             step = next_step(outcome, self._request, self._spent, engine.pool)
             if isinstance(step, Deliver):
                 await self._deliver(attempt, id_)
@@ -193,16 +207,16 @@ class _Exchange:
             self._send(attempt.whole or bad_gateway("Tidegate: no answer."), served_by)
             return
         response = attempt.response
-        now = self._proxy.clock()
-        self._row = replace(self._row, status=response.status, first_byte_s=now - self._row.at)
+        self._status = response.status
+        self._first_byte_at = self._proxy.clock()
         dialect = dialect_of(self._request.provider, self._incoming.path)
         delivery = Delivery(response, self._answer, attempt.tap, dialect)
-        outcome: Outcome = ClientLeft()
+        self._outcome = ClientLeft()
         try:
-            outcome = await delivery.run(attempt.held, (served_by,))
-            self._learn(attempt, outcome, id_)
+            self._outcome = await delivery.run(attempt.held, (served_by,))
+            self._learn(attempt, self._outcome, id_)
         finally:
-            self._row = replace(self._row, usage=delivery.usage, outcome=type(outcome).__name__)
+            self._usage = delivery.usage
 
     def _learn(self, attempt: Attempt, outcome: Outcome, id_: AccountId) -> None:
         """An error in the middle of a stream is the client's to see, and counts for the next choice."""
@@ -241,6 +255,10 @@ class _Exchange:
                 self._send(bad_gateway(f"Tidegate: {text}.", unknown=unknown))
                 return True
             case ComeBack():
+                self._tried.append(id_)
+                left = self._choice()
+                if isinstance(left, Exhausted):  # the last one refused too: say why, not "ask again"
+                    return await self._nobody(left)
                 self._send(come_back())
                 return True
             case Deliver():
@@ -276,5 +294,5 @@ class _Exchange:
         await asyncio.sleep(wait_s)
 
     def _send(self, simple: Simple, *headers: HeaderLine) -> None:
-        self._row = replace(self._row, status=simple.status)
+        self._status = simple.status
         self._answer.send(replace(simple, headers=(*simple.headers, *headers)))

@@ -263,3 +263,23 @@ async def test_unreachable_provider_is_nobodys_fault(stage: Stage) -> None:
     with pytest.raises(anthropic.InternalServerError, match=r"127\.0\.0\.1 cannot be reached"):
         await ask(stage, stream=True)
     assert [s.cooldowns for s in stage.core.engine.pool.accounts] == [(), ()]
+
+
+async def test_three_that_are_all_spent_are_told_as_such_at_once(stage: Stage) -> None:
+    """Not as "ask again": nobody is left."""
+    for label in ("First", "Second", "Third"):
+        (await stage.login(label)).always(faults.QuotaRejected("5h", 3600))
+    with pytest.raises(anthropic.RateLimitError, match="Third: 5 h window full") as caught:
+        await ask(stage, stream=True)
+    assert caught.value.response.headers["x-should-retry"] == "false"
+
+
+async def test_after_three_refusals_the_client_is_asked_to_come_back(stage: Stage) -> None:
+    for label in ("First", "Second", "Third"):
+        (await stage.login(label)).always(faults.QuotaRejected("5h", 3600))
+    await stage.login("Fourth")
+    await stage.settle(strategy="sticky")
+    with pytest.raises(anthropic.RateLimitError) as caught:
+        await ask(stage, stream=True)
+    assert caught.value.response.headers["retry-after"] == "1"
+    assert (await ask(stage, stream=True))[0] == "Fourth"
