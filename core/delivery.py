@@ -52,7 +52,7 @@ class Delivery:
             self._copy = []
         for data in held:
             answer.write(data)
-        if not held:
+        if not (held or response.ahead):
             self._loop.call_soon(answer.flush)
         if self._pingable:
             self._last_byte_at = self._loop.time()

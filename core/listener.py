@@ -12,6 +12,7 @@ import socket
 import struct
 from collections import deque
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import httptools
 
@@ -214,7 +215,7 @@ class _Connection(asyncio.Protocol):
             return malformed(505, "Tidegate speaks HTTP/1.1.")
         if self._parser.should_upgrade():
             return malformed(405, "Tidegate does not speak other protocols.")
-        head_bytes = len(self._target) + sum(map(_size, self._raw_headers))
+        head_bytes = len(self._target) + sum(map(len, chain.from_iterable(self._raw_headers)))
         if len(self._raw_headers) > MAX_HEADERS or head_bytes > MAX_HEAD_BYTES:
             return malformed(431, "The request's head is too large.")
         coding = headers.get(b"transfer-encoding")
@@ -368,10 +369,6 @@ class _Connection(asyncio.Protocol):
             self._end()
 
 
-def _size(header: tuple[bytes, bytes]) -> int:
-    return len(header[0]) + len(header[1]) + 4
-
-
 class Listener:
     """The listening sockets: 127.0.0.1 and, where it exists, ::1. Never any other address."""
 
@@ -383,7 +380,7 @@ class Listener:
     async def start(self, port: int) -> None:
         """Listen on `port` (0: any free one; `port` tells which). Raises PortTaken."""
         try:
-            server = await self._shared.loop.create_server(self._connection, "127.0.0.1", port)
+            server = await self._listen("127.0.0.1", port)
         except OSError as exc:
             raise PortTaken(
                 f"Port {port} is taken{owner_of(port)}",
@@ -392,7 +389,12 @@ class Listener:
         self._servers.append(server)
         self.port = server.sockets[0].getsockname()[1]
         with contextlib.suppress(OSError):  # no IPv6 here, or that one is somebody else's
-            self._servers.append(await self._shared.loop.create_server(self._connection, "::1", self.port))
+            self._servers.append(await self._listen("::1", self.port))
+
+    async def _listen(self, host: str, port: int) -> asyncio.Server:
+        # A queue that is full costs a client a second: agents that start together come by the hundred.
+        backlog = self._shared.limits.connections
+        return await self._shared.loop.create_server(self._connection, host, port, backlog=backlog)
 
     def _connection(self) -> _Connection:
         return _Connection(self._shared)

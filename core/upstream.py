@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from core.dial import dial
 from core.providers.headers import Headers
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -105,6 +106,11 @@ class Response:
         self._whole = False
         self._failure: Failure | None = None
         self._done: asyncio.Future[None] | None = None
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the next piece of the body is here already."""
+        return bool(self._held)
 
     async def chunk(self) -> bytes:
         """The next piece of the body, empty at its end. Raises Failure when the answer is cut."""
@@ -428,13 +434,12 @@ class Upstream:
         context = self._tls() if origin.scheme == "https" else None
         try:
             async with asyncio.timeout(self.patience.connect_s):
+                sock = await dial(origin.host, origin.port)
                 _, link = await self.loop.create_connection(
                     lambda: _Link(self, origin),
-                    origin.host,
-                    origin.port,
+                    sock=sock,
                     ssl=context,
                     server_hostname=origin.host if context else None,
-                    happy_eyeballs_delay=0.25,
                 )
         except ssl.SSLCertVerificationError as exc:
             raise Failure(f"the certificate of {origin.host} is not valid", delivered=False, hopeless=True) from exc

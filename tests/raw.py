@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Any
 
+from core.upstream import Upstream, _Link, origin_of
+
 WAIT_S = 5.0
 """Nothing in these tests takes that long; it ends a test that waits for what never comes."""
 
@@ -108,6 +110,16 @@ class Client:
             return bytes(got), False
         return bytes(got), True
 
+    async def rest_of_head(self) -> bytes:
+        async with asyncio.timeout(WAIT_S):
+            return await self._reader.readuntil(b"\r\n\r\n")
+
+    def stop_reading(self) -> None:
+        self._writer.transport.pause_reading()
+
+    def read_on(self) -> None:
+        self._writer.transport.resume_reading()
+
     async def some(self, size: int) -> bytes:
         async with asyncio.timeout(WAIT_S):
             return await self._reader.readexactly(size)
@@ -120,6 +132,14 @@ class Client:
                 while data := await self._reader.read(65536):
                     got += data
         return bytes(got)
+
+
+async def reply_in(raw: bytes) -> Reply:
+    """The answer in what was written to a client before its connection ended."""
+    reader = asyncio.StreamReader()
+    reader.feed_data(raw)
+    reader.feed_eof()
+    return await Client(reader, None).reply()  # type: ignore[arg-type]
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
@@ -289,3 +309,32 @@ class Line(asyncio.Transport):
             self._loop.call_soon(self._protocol.connection_lost, None)
 
     abort = close
+
+
+class Wire:
+    """A client's connection, as an answer sees it, that keeps what is written."""
+
+    def __init__(self, *, http_1_0: bool = False) -> None:
+        self.http_1_0 = http_1_0
+        self.keep_alive = not http_1_0
+        self.room = True
+        self.writes: list[bytes] = []
+        self.resets = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def reset_on_close(self) -> None:
+        self.resets = True
+
+    @property
+    def written(self) -> bytes:
+        return b"".join(self.writes)
+
+
+def linked(upstream: Upstream, url: str) -> tuple[_Link, Line]:
+    """A connection to an origin that a test plays by hand; the next request to there goes out on it."""
+    link = _Link(upstream, origin_of(url))
+    line = Line(link)
+    upstream.give_back(link, reusable=True)
+    return link, line

@@ -987,3 +987,15 @@ async def test_close_without_any_connection_returns_at_once() -> None:
     await listener.start(0)
     async with asyncio.timeout(1):
         await listener.close(grace_s=60)
+
+
+async def test_hundreds_that_connect_at_once_are_all_served_at_once() -> None:
+    async with listening(Served()) as listener:
+
+        async def one() -> None:
+            async with Client.to(listener.port) as client:
+                await client.send(GET)
+                assert (await client.reply()).status == 200
+
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(one() for _ in range(400)))
