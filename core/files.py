@@ -57,11 +57,13 @@ class Paths:
         return self.root / "locks" / f"{id_}.lock"
 
     def create(self) -> None:
-        """Make the folders, readable by their owner only, whatever the umask. Raises TidegateError."""
+        """Make the folders that are missing, for their owner only. Raises TidegateError.
+
+        One that is there keeps its mode: the person may have named one that others use too. Every file is 0600.
+        """
         try:
             for folder in (self.root, self.root / "locks"):
-                folder.mkdir(mode=OWNER_ONLY_DIR, parents=True, exist_ok=True)
-                folder.chmod(OWNER_ONLY_DIR)
+                folder.mkdir(mode=OWNER_ONLY_DIR, parents=True, exist_ok=True)  # a umask only takes away
         except OSError as exc:
             raise TidegateError(
                 f"Tidegate cannot use {self.root}: {exc.strerror or exc}", "Choose another folder with --data-dir."
@@ -125,7 +127,8 @@ def sync_folder(folder: Path) -> None:
 def instance_lock(paths: Paths) -> FileLock:
     """Take the lock that makes this process the one that owns `paths`.
 
-    Raises InstanceRunning when another process has it, TidegateError when `paths` cannot be used. Release it with `.release()`.
+    Raises InstanceRunning when another process has it, TidegateError when `paths` cannot be used. Release it with
+    `.release()`.
     """
     paths.create()
     lock = FileLock(paths.instance_lock, mode=OWNER_ONLY)

@@ -18,10 +18,13 @@ LOOK_EVERY_S = 60.0
 class Poller:
     """Looks after the credentials of all accounts, also of those that rest."""
 
-    def __init__(self, engine: Engine, tokens: Tokens, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, tokens: Tokens, clock: Callable[[], float], *, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._engine = engine
         self._tokens = tokens
         self._clock = clock
+        self._look_every_s = look_every_s
 
     async def run(self) -> None:
         """Load every credential, then look once a minute, until cancelled."""
@@ -29,7 +32,7 @@ class Poller:
             if state.sign_in is not SignIn.NEEDED:
                 await self._try(state.account.id, self._tokens.secret(state.account.id))
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
             await self.look()
 
     async def look(self) -> None:

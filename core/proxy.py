@@ -22,12 +22,15 @@ from core.model import (
     AccountKind,
     Choice,
     ClientLeft,
+    CredentialRejected,
     Exhausted,
     Outcome,
     ProviderName,
     Request,
     Served,
     Settings,
+    Throttled,
+    Unknown,
     Usage,
 )
 from core.policy.retry import MAX_WAIT_S, Again, ComeBack, Deliver, Elsewhere, GiveUp, Renew, Spent, Step, next_step
@@ -190,6 +193,8 @@ class _Exchange:
         attempt = Attempt(PROVIDERS[state.account.kind], self._request, self._incoming, proxy.clock)
         try:
             outcome = await attempt.send(proxy.upstream, proxy.settings().endpoints, secret)
+            if self._spent.renewed and isinstance(outcome, CredentialRejected):
+                outcome = replace(outcome, renewable=False)  # fresh and refused: only the person can help
             engine.observe(id_, outcome)
             self._outcome = outcome
             step = next_step(outcome, self._request, self._spent, engine.pool)
@@ -237,7 +242,11 @@ class _Exchange:
         match step:
             case Again(wait_s=wait_s):
                 await self._wait(wait_s)
-                self._spent = replace(self._spent, throttled=self._spent.throttled or wait_s > 0)
+                self._spent = replace(
+                    self._spent,
+                    throttled=self._spent.throttled or isinstance(self._outcome, Throttled),
+                    replayed=self._spent.replayed or isinstance(self._outcome, Unknown),
+                )
                 self._again = id_
                 return False
             case Renew():

@@ -16,6 +16,11 @@ def merge(known: Iterable[QuotaWindow], seen: Iterable[QuotaWindow]) -> tuple[Qu
     return tuple(merged.values())
 
 
+def news(before: Iterable[QuotaWindow], after: Iterable[QuotaWindow]) -> bool:
+    """Whether later readings say something else, and not only the same again."""
+    return [replace(window, seen_at=0.0) for window in before] != [replace(window, seen_at=0.0) for window in after]
+
+
 def current(window: QuotaWindow, now: float) -> QuotaWindow:
     """The window as far as it is known now: a reading ends at its reset, and then nothing is spent."""
     if window.resets_at is None or window.resets_at > now:

@@ -48,6 +48,8 @@ class Spent:
     """It already waited once for a short throttle."""
     elsewhere: bool = False
     """It already moved once for the upstream's trouble."""
+    replayed: bool = False
+    """It was already sent again after no answer came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,8 @@ def next_step(outcome: Outcome, request: Request, spent: Spent, pool: Pool) -> S
             return Again(wait_s) if more and patient and affordable(pool, spent) else GiveUp(text, unknown=False)
         case Unknown(text=text):
             # One replay, as the provider's own SDK would do; never of a request that acts in the world.
-            if request.server_tools or spent.attempts > 1 or not affordable(pool, spent):
-                return GiveUp(text, unknown=True)
-            return Again()
+            once = not request.server_tools and not spent.replayed
+            return Again() if once and more and affordable(pool, spent) else GiveUp(text, unknown=True)
         case Cut(text=text):
             return GiveUp(text, unknown=True)
         case _:

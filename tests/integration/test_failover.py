@@ -115,6 +115,17 @@ async def test_key_that_is_refused_asks_for_the_person_and_serves_no_more(stage:
     assert stage.served("First") == 1
 
 
+async def test_login_that_is_refused_after_its_renewal_asks_for_the_person(stage: Stage) -> None:
+    """Else every request would repeat refusal, renewal and refusal."""
+    first, _ = await two(stage)
+    first.always(faults.Unauthorized("Invalid authentication credentials"))
+    assert (await ask(stage, stream=True))[0] == "Second"
+    assert stage.served("First") == 2
+    assert (await ask(stage, stream=True))[0] == "Second"
+    assert stage.served("First") == 2
+    assert stage.core.engine.pool.accounts[0].sign_in is SignIn.NEEDED
+
+
 async def test_revoked_token_is_renewed_once_and_serves_again(stage: Stage) -> None:
     first, _ = await two(stage)
     before = first.refresh

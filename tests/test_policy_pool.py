@@ -1,0 +1,814 @@
+"""Who is chosen, what an outcome does, and a machine that tries everything in any order."""
+
+from collections import Counter
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+
+from core.model import (
+    AccountId,
+    AccountKind,
+    AccountRefused,
+    AccountState,
+    Affinity,
+    AllSpent,
+    Cause,
+    Choice,
+    ClientKind,
+    ClientLeft,
+    ClientNotServed,
+    ClientRefused,
+    CooldownStarted,
+    CredentialRejected,
+    Cut,
+    Exhausted,
+    FailedOver,
+    LoginRequired,
+    ModelFamily,
+    NotDelivered,
+    Outcome,
+    Pin,
+    Pool,
+    ProviderName,
+    QuotaSpent,
+    QuotaWindow,
+    Request,
+    RequestRefused,
+    RequestThrottled,
+    Served,
+    Serves,
+    SessionId,
+    SignIn,
+    Standing,
+    Strategy,
+    Throttled,
+    Unknown,
+    UpstreamFailed,
+)
+from core.policy.pool import (
+    CACHE_WARM_S,
+    LONGEST_REST_S,
+    PINNED,
+    SESSIONS_KEPT,
+    SHORT_THROTTLE_S,
+    UNKNOWN_RESET_MAX_S,
+    UNKNOWN_RESET_S,
+    choose,
+    lease,
+    observe,
+    obstacle,
+    release,
+    standing,
+)
+from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, rest, resting, state
+
+OPUS = ModelFamily("opus")
+SONNET = ModelFamily("sonnet")
+CODE = replace(ANTHROPIC, client=ClientKind.CLAUDE_CODE)
+NOT_OTHERS = frozenset({ClientKind.OTHER})
+WARM = "keeps this conversation's prompt cache warm"
+
+
+def session(name: str = "s", **changes: object) -> Request:
+    return replace(ANTHROPIC, session=SessionId(name), **changes)
+
+
+def chosen(p: Pool, request: Request = ANTHROPIC, now: float = NOW, tried: tuple[AccountId, ...] = ()) -> Choice:
+    choice = choose(p, request, now, frozenset(tried))
+    assert isinstance(choice, Choice), choice
+    return choice
+
+
+def exhausted(p: Pool, request: Request = ANTHROPIC, now: float = NOW, tried: tuple[AccountId, ...] = ()) -> Exhausted:
+    choice = choose(p, request, now, frozenset(tried))
+    assert isinstance(choice, Exhausted), choice
+    return choice
+
+
+def served_by(p: Pool, id_: AccountId, request: Request = ANTHROPIC, now: float = NOW) -> Pool:
+    """The pool after this account has served one request."""
+    p, _ = lease(p, request, Choice(id_, "test"), now)
+    return release(p, id_, retried=False)
+
+
+def five_hours(utilization: float) -> tuple[QuotaWindow, ...]:
+    return (QuotaWindow("5h", utilization, NOW + 3600, seen_at=NOW),)
+
+
+# --- who may serve ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("account", "request_", "words"),
+    [
+        (state("a"), ANTHROPIC, ""),
+        (state("a", enabled=False), ANTHROPIC, "disabled"),
+        (state("a", sign_in=SignIn.NEEDED), ANTHROPIC, "sign in again"),
+        (state("a", sign_in=SignIn.NEEDED, sign_in_text="login revoked"), ANTHROPIC, "login revoked"),
+        (state("a", sign_in=SignIn.LOCKED), ANTHROPIC, "keychain locked"),
+        (state("a", serves=Serves.CLAUDE_CODE), ANTHROPIC, "serves Claude Code only"),
+        (state("a", serves=Serves.CLAUDE_CODE), CODE, ""),
+        (state("a", refuses=NOT_OTHERS), ANTHROPIC, "the provider does not let it serve this program"),
+        (state("a", refuses=NOT_OTHERS), CODE, ""),
+        (resting("a"), ANTHROPIC, "5 h window full"),
+        (resting("a", text=""), ANTHROPIC, "resting"),
+        (resting("a", for_s=0.0), ANTHROPIC, ""),
+        (resting("a", family=OPUS), ANTHROPIC, ""),
+        (resting("a", family=OPUS), replace(ANTHROPIC, family=SONNET), ""),
+        (resting("a", family=OPUS), replace(ANTHROPIC, family=OPUS), "5 h window full"),
+        (state("a", cooldowns=(rest(9, "short"), rest(99, "long"))), ANTHROPIC, "long"),
+    ],
+)
+def test_an_account_that_cannot_serve_says_why(account: AccountState, request_: Request, words: str) -> None:
+    assert obstacle(account, request_, NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("account", "word"),
+    [
+        (state("a"), Standing.READY),
+        (resting("a"), Standing.COOLING),
+        (resting("a", family=OPUS), Standing.READY),
+        (state("a", sign_in=SignIn.NEEDED), Standing.SIGN_IN),
+        (state("a", sign_in=SignIn.NEEDED, cooldowns=(rest(60),)), Standing.SIGN_IN),
+        (state("a", sign_in=SignIn.LOCKED), Standing.LOCKED),
+        (state("a", enabled=False, sign_in=SignIn.NEEDED), Standing.DISABLED),
+    ],
+)
+def test_standing_names_what_the_person_should_mend_first(account: AccountState, word: Standing) -> None:
+    assert standing(account, NOW) is word
+
+
+def test_another_providers_account_is_never_chosen() -> None:
+    p = pool(state("go", AccountKind.GO), resting("a"))
+
+    assert exhausted(p).reasons == (("A", "5 h window full", NOW + 600),)
+    assert chosen(p, Request(ProviderName.OPENCODE_GO)).account == GO
+
+
+def test_without_an_account_there_is_no_reason() -> None:
+    assert exhausted(pool()) == Exhausted(None, ())
+
+
+def test_when_nobody_is_ready_each_says_why_and_the_soonest_is_named() -> None:
+    spent, fuller = resting("a", 900), resting("b", 300, text="week full")
+    p = pool(spent, fuller, state("c", enabled=False), state("d", sign_in=SignIn.NEEDED))
+
+    assert exhausted(p) == Exhausted(
+        NOW + 300,
+        (
+            ("A", "5 h window full", NOW + 900),
+            ("B", "week full", NOW + 300),
+            ("C", "disabled", None),
+            ("D", "sign in again", None),
+        ),
+    )
+
+
+def test_a_rest_of_an_account_that_would_not_serve_anyway_promises_nothing() -> None:
+    p = pool(state("a", enabled=False, cooldowns=(rest(60),)))
+
+    assert exhausted(p) == Exhausted(None, (("A", "disabled", None),))
+
+
+def test_an_account_that_this_request_has_tried_is_not_asked_again_and_not_called_unable() -> None:
+    p = pool("a", resting("b"))
+
+    found = exhausted(p, tried=(A,))
+
+    assert found.tried
+    assert found.reasons == (("A", "tried just now", None), ("B", "5 h window full", NOW + 600))
+    assert not exhausted(pool(resting("a")), tried=(A,)).tried
+
+
+# --- pin, affinity, strategy -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_the_pinned_account_serves_whatever_the_strategy_and_the_session(strategy: Strategy) -> None:
+    p = pool("a", "b", "c", strategy=strategy, pins={ProviderName.ANTHROPIC: Pin(B)})
+    p = replace(p, sessions=served_by(p, A, session()).sessions)
+
+    assert chosen(p, session()) == Choice(B, PINNED)
+
+
+@pytest.mark.parametrize(
+    ("pin", "tried"), [(Pin(A, NOW), ()), (Pin(A, NOW - 1), ()), (Pin(A), (A,)), (Pin(C), ()), (Pin(GO), ())]
+)
+def test_a_pin_that_has_ended_or_cannot_be_followed_leaves_the_choice_open(
+    pin: Pin, tried: tuple[AccountId, ...]
+) -> None:
+    p = pool("a", "b", resting("c"), state("go", AccountKind.GO), pins={ProviderName.ANTHROPIC: pin})
+
+    assert chosen(p, tried=tried).reason != PINNED
+
+
+@pytest.mark.parametrize("strategy", [Strategy.STICKY, Strategy.LEAST_UTILIZED])
+def test_a_session_stays_where_its_prompt_cache_is(strategy: Strategy) -> None:
+    p = pool(state("a", windows=five_hours(0.1)), state("b", windows=five_hours(0.8)), strategy=strategy)
+    p = served_by(served_by(p, B, session()), A)
+
+    assert chosen(p, session(), NOW + CACHE_WARM_S - 1) == Choice(B, WARM)
+
+
+@pytest.mark.parametrize("later_s", [CACHE_WARM_S, CACHE_WARM_S + 1, 86_400])
+def test_a_session_whose_cache_is_cold_is_placed_anew(later_s: float) -> None:
+    p = served_by(pool(state("a", windows=five_hours(0.1)), state("b", windows=five_hours(0.8))), B, session())
+
+    assert chosen(p, session(), NOW + later_s).account == A
+
+
+@pytest.mark.parametrize(
+    "home",
+    [
+        state("b", enabled=False),
+        state("b", sign_in=SignIn.NEEDED),
+        state("b", serves=Serves.CLAUDE_CODE),
+        resting("b"),
+    ],
+)
+def test_a_session_moves_when_its_account_cannot_serve(home: AccountState) -> None:
+    p = served_by(pool("a", home), B, session())
+
+    assert chosen(p, session()).account == A
+
+
+def test_a_session_that_has_moved_stays_where_it_is_now() -> None:
+    p = served_by(pool("a", "b"), A, session())
+    p = served_by(p, B, session(), NOW + 60)
+
+    assert chosen(p, session(), NOW + 120) == Choice(B, WARM)
+
+
+def test_a_conversation_that_uses_both_providers_keeps_both_its_accounts() -> None:
+    p = pool("a", "b", state("go", AccountKind.GO), state("go2", AccountKind.GO))
+    go = session(provider=ProviderName.OPENCODE_GO)
+    p = served_by(served_by(p, B, session()), GO, go, NOW + 1)
+
+    assert chosen(p, session(), NOW + 2) == Choice(B, WARM)
+    assert chosen(p, go, NOW + 2) == Choice(GO, WARM)
+
+
+def test_round_robin_does_not_hold_on_to_sessions() -> None:
+    p = served_by(pool("a", "b", strategy=Strategy.ROUND_ROBIN), A, session())
+
+    assert chosen(p, session()) == Choice(B, "next in turn")
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8).filter(any), st.integers(0, 7))
+def test_round_robin_gives_each_ready_account_its_turn(ready: list[bool], start: int) -> None:
+    members = [state(f"n{i}") if able else resting(f"n{i}", 1e6) for i, able in enumerate(ready)]
+    p = pool(*members, state("go", AccountKind.GO), strategy=Strategy.ROUND_ROBIN)
+    p = served_by(p, members[start % len(members)].account.id)
+
+    turns = []
+    for _ in range(3 * sum(ready)):
+        choice = chosen(p)
+        p = served_by(p, choice.account)
+        turns.append(choice.account)
+
+    assert set(Counter(turns).values()) == {3}
+    assert turns[: sum(ready)] == turns[sum(ready) : 2 * sum(ready)]
+
+
+def test_sticky_stays_with_who_served_last_and_then_goes_on_in_the_persons_order() -> None:
+    p = pool("a", "b", "c", "d", strategy=Strategy.STICKY)
+    assert chosen(p) == Choice(A, "next in your order")
+
+    p = served_by(p, C)
+    assert chosen(p) == Choice(C, "it served last")
+    assert chosen(p, tried=(C,)) == Choice(D, "next in your order")
+    assert chosen(p, tried=(C, D)).account == A
+
+
+@pytest.mark.parametrize(
+    ("members", "account", "reason"),
+    [
+        ([state("a", windows=five_hours(0.62)), state("b", windows=five_hours(0.7))], A, "least used: 5 h at 62 %"),
+        ([state("a", windows=five_hours(0.62)), state("b")], B, "not used yet"),
+        # The tightest window counts, whichever it is.
+        (
+            [state("a", windows=(*five_hours(0.1), QuotaWindow("7d", 0.9))), state("b", windows=five_hours(0.5))],
+            B,
+            "least used: 5 h at 50 %",
+        ),
+        # A window of another model family does not count, its own does.
+        ([state("a", windows=(QuotaWindow("7d", 0.9, family=OPUS),)), state("b", windows=five_hours(0.5))], B, None),
+        ([state("a", windows=(QuotaWindow("7d", 0.9, family=SONNET),)), state("b", windows=five_hours(0.5))], A, None),
+        # Requests in flight spread new sessions over accounts that are equally full.
+        ([state("a", windows=five_hours(0.5), in_flight=2), state("b", windows=five_hours(0.53))], B, None),
+        ([state("a", last_used_at=NOW), state("b", last_used_at=NOW - 1)], B, None),
+        ([state("a"), state("b")], A, None),
+        # A reading ends at its reset.
+        ([state("a", windows=(QuotaWindow("5h", 0.99, NOW),)), state("b", windows=five_hours(0.2))], A, None),
+    ],
+)
+def test_least_utilized_takes_the_account_with_most_left(
+    members: list[AccountState], account: AccountId, reason: str | None
+) -> None:
+    choice = chosen(pool(*members), replace(ANTHROPIC, family=OPUS))
+
+    assert choice.account == account
+    assert reason in {None, choice.reason}
+
+
+# --- leases ----------------------------------------------------------------------------------------
+
+
+def test_a_lease_counts_as_in_flight_until_it_is_released() -> None:
+    p, events = lease(pool("a"), session(), Choice(A, "why"), NOW)
+
+    held = p.state(A)
+    assert held is not None
+    assert (held.in_flight, held.last_used_at, events) == (1, NOW, ())
+    assert p.active == {ProviderName.ANTHROPIC: Choice(A, "why")}
+    free = release(p, A, retried=False).state(A)
+    assert free is not None
+    assert free.in_flight == 0
+
+
+def test_retries_count_for_everybody_until_they_are_released() -> None:
+    p, _ = lease(pool("a"), ANTHROPIC, Choice(A, ""), NOW, retried=True)
+
+    assert p.retrying == 1
+    assert release(p, A, retried=True).retrying == 0
+
+
+def test_an_account_that_was_removed_meanwhile_changes_nothing() -> None:
+    p = pool("a")
+    gone = AccountId("gone")
+
+    leased, events = lease(p, ANTHROPIC, Choice(gone, ""), NOW, retried=True)
+
+    assert events == ()
+    assert release(leased, gone, retried=True) == p
+    assert observe(p, gone, QuotaSpent("full", NOW + 60), NOW) == (p, ())
+
+
+def test_of_too_many_sessions_the_one_used_longest_ago_is_forgotten() -> None:
+    p = pool("a")
+    for number in range(SESSIONS_KEPT):
+        p, _ = lease(p, session(f"s{number}"), Choice(A, ""), NOW + number)
+    p, _ = lease(p, session("s0"), Choice(A, ""), NOW + SESSIONS_KEPT)
+    p, _ = lease(p, session("new"), Choice(A, ""), NOW + SESSIONS_KEPT)
+
+    kept = {key.rpartition("/")[2] for key in p.sessions}
+    assert len(kept) == SESSIONS_KEPT
+    assert {"s0", "s2", "new"} <= kept
+    assert "s1" not in kept
+
+
+# --- outcomes --------------------------------------------------------------------------------------
+
+
+def test_a_full_quota_window_rests_the_account_until_its_reset() -> None:
+    p, events = observe(pool("a", "b"), A, QuotaSpent("5 h window full", NOW + 7200, windows=five_hours(1.0)), NOW)
+
+    spent = p.state(A)
+    assert spent is not None
+    assert spent.windows == five_hours(1.0)
+    assert events == (CooldownStarted(A, NOW + 7200, Cause.QUOTA, "5 h window full"),)
+    assert chosen(p).account == B
+    assert chosen(p, now=NOW + 7200).account == A
+
+
+def test_a_full_window_of_one_model_family_leaves_the_others_served() -> None:
+    p, events = observe(pool("a"), A, QuotaSpent("opus week full", NOW + 7200, OPUS), NOW)
+
+    assert chosen(p, replace(ANTHROPIC, family=SONNET)).account == A
+    assert chosen(p).account == A
+    assert exhausted(p, replace(ANTHROPIC, family=OPUS)).ready_at == NOW + 7200
+    assert events[-1] == AllSpent(ProviderName.ANTHROPIC, NOW + 7200, OPUS)
+
+
+@pytest.mark.parametrize("told_at", [NOW + 30 * 86_400, 1e18, float("inf")])
+def test_a_wild_reset_is_cut(told_at: float) -> None:
+    p, _ = observe(pool("a"), A, QuotaSpent("full", told_at), NOW)
+
+    assert exhausted(p).ready_at == NOW + LONGEST_REST_S
+
+
+@pytest.mark.parametrize("told_at", [None, NOW, NOW - 60, float("nan")])
+def test_a_full_window_whose_reset_is_not_known_is_asked_again_after_1_2_4_to_30_minutes(told_at: float | None) -> None:
+    p, now, rests = pool("a"), NOW, []
+    for _ in range(8):
+        p, _ = observe(p, A, QuotaSpent("full", told_at), now)
+        ready_at = exhausted(p, now=now).ready_at
+        assert ready_at is not None
+        rests.append((ready_at - now) / UNKNOWN_RESET_S)
+        now = ready_at
+
+    assert rests == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert UNKNOWN_RESET_MAX_S == 30 * UNKNOWN_RESET_S
+
+
+def test_requests_that_are_refused_together_are_one_failure() -> None:
+    p = pool("a")
+    for _ in range(5):
+        p, _ = observe(p, A, QuotaSpent("full"), NOW)
+
+    assert exhausted(p).ready_at == NOW + UNKNOWN_RESET_S
+
+
+def test_a_good_answer_ends_the_row_of_failures() -> None:
+    p, _ = observe(pool("a"), A, QuotaSpent("full"), NOW)
+    p, _ = observe(p, A, Served(five_hours(0.3)), NOW + 60)
+    p, _ = observe(p, A, QuotaSpent("full"), NOW + 60)
+
+    assert exhausted(p, now=NOW + 60).ready_at == NOW + 60 + UNKNOWN_RESET_S
+    served = p.state(A)
+    assert served is not None
+    assert (served.served, served.windows) == (1, five_hours(0.3))
+
+
+def test_a_longer_refusal_extends_the_rest_and_a_shorter_one_does_not_end_it() -> None:
+    p, _ = observe(pool("a", "b"), A, QuotaSpent("5 h window full", NOW + 600), NOW)
+    p, again = observe(p, A, QuotaSpent("5 h window full", NOW + 300), NOW)
+    p, longer = observe(p, A, QuotaSpent("week full", NOW + 9000), NOW)
+
+    assert again == longer == ()
+    rested = p.state(A)
+    assert rested is not None
+    assert [(c.until_at, c.text) for c in rested.cooldowns] == [(NOW + 9000, "week full")]
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "rests"),
+    [(0.0, False), (1.0, False), (SHORT_THROTTLE_S, False), (SHORT_THROTTLE_S + 0.1, True), (90.0, True)],
+)
+def test_a_short_throttle_rests_nobody_and_a_long_one_does(wait_s: float, *, rests: bool) -> None:
+    p, events = observe(pool("a"), A, Throttled(wait_s, five_hours(0.4)), NOW)
+
+    assert [type(event) for event in events] == ([CooldownStarted, AllSpent] if rests else [])
+    assert isinstance(choose(p, ANTHROPIC, NOW), Exhausted) is rests
+    throttled = p.state(A)
+    assert throttled is not None
+    assert throttled.windows == five_hours(0.4)
+    assert chosen(p, now=NOW + wait_s).account == A
+
+
+@pytest.mark.parametrize(
+    "outcome", [CredentialRejected("key rejected", renewable=False), AccountRefused("organization disabled")]
+)
+def test_an_account_that_only_a_person_can_mend_says_so_once(outcome: Outcome) -> None:
+    p, first = observe(pool("a", "b"), A, outcome, NOW)
+    p, second = observe(p, A, outcome, NOW + 1)
+
+    assert first == (LoginRequired(A, outcome.text),)  # type: ignore[union-attr]
+    assert second == ()
+    assert chosen(p, now=NOW + 10 * LONGEST_REST_S).account == B
+
+
+def test_a_client_that_the_provider_refuses_is_kept_from_this_account_only() -> None:
+    refusal = ClientRefused("only for Claude Code")
+    p, first = observe(pool("a", "b"), A, refusal, NOW)
+    p, second = observe(p, A, refusal, NOW)
+
+    assert first == (ClientNotServed(A, ClientKind.OTHER, "only for Claude Code"),)
+    assert second == ()
+    assert chosen(p).account == B
+    assert chosen(p, CODE).account == A
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        CredentialRejected("login rejected", renewable=True),
+        RequestThrottled(),
+        UpstreamFailed(500),
+        UpstreamFailed(529, overloaded=True),
+        RequestRefused(400),
+        NotDelivered("unreachable"),
+        NotDelivered("bad certificate", hopeless=True),
+        Unknown("no answer"),
+        Cut("cut"),
+        ClientLeft(),
+    ],
+)
+def test_what_is_not_the_accounts_fault_leaves_it_as_it_was(outcome: Outcome) -> None:
+    p = pool("a")
+
+    assert observe(p, A, outcome, NOW) == (p, ())
+
+
+# --- what is said ----------------------------------------------------------------------------------
+
+
+def test_the_last_account_to_rest_says_that_all_are_spent() -> None:
+    p, first = observe(pool("a", "b"), A, QuotaSpent("full", NOW + 900), NOW)
+    p, second = observe(p, B, QuotaSpent("full", NOW + 300), NOW)
+
+    assert AllSpent not in map(type, first)
+    assert second[-1] == AllSpent(ProviderName.ANTHROPIC, NOW + 300)
+
+
+def test_accounts_that_serve_claude_code_only_are_not_spent_while_one_of_them_is_ready() -> None:
+    p = pool(state("a", serves=Serves.CLAUDE_CODE), state("b", refuses=NOT_OTHERS))
+
+    p, first = observe(p, A, QuotaSpent("full", NOW + 900), NOW)
+    _, second = observe(p, B, QuotaSpent("full", NOW + 300), NOW)
+
+    assert [type(event) for event in first] == [CooldownStarted]
+    assert second[-1] == AllSpent(ProviderName.ANTHROPIC, NOW + 300)
+
+
+@pytest.mark.parametrize("how", ["tried", "session", "served last"])
+def test_a_failover_is_said_once_for_each_rest(how: str) -> None:
+    p = served_by(pool("a", "b", "c"), A, session())
+    p, _ = observe(p, A, QuotaSpent("5 h window full", NOW + 600), NOW)
+    request = session() if how == "session" else session("another") if how == "served last" else ANTHROPIC
+    tried = (A,) if how == "tried" else ()
+
+    p, first = lease(p, request, Choice(B, ""), NOW, tried)
+    p, second = lease(p, session("late", family=OPUS), Choice(C, ""), NOW, (A,))
+    p, _ = observe(p, A, QuotaSpent("5 h window full", NOW + 9000), NOW)
+    p, extended = lease(p, ANTHROPIC, Choice(B, ""), NOW, (A,))
+    p, _ = observe(p, A, QuotaSpent("week full", NOW + 99_000), NOW + 9000)
+    p, again = lease(p, ANTHROPIC, Choice(C, ""), NOW + 9000, (A,))
+
+    assert first == (FailedOver(A, B, "5 h window full", NOW + 600),)
+    assert second == extended == ()
+    assert again == (FailedOver(A, C, "week full", NOW + 99_000),)
+
+
+@pytest.mark.parametrize(
+    ("source", "request_"),
+    [
+        (state("a"), ANTHROPIC),  # ready: the strategy moved on
+        (resting("a", family=OPUS), replace(ANTHROPIC, family=SONNET)),  # its rest does not concern this request
+        (state("a", sign_in=SignIn.NEEDED), ANTHROPIC),  # LoginRequired has said it
+    ],
+)
+def test_a_move_without_a_rest_is_no_failover(source: AccountState, request_: Request) -> None:
+    p = served_by(pool(source, "b"), A)
+
+    assert lease(p, request_, Choice(B, ""), NOW)[1] == ()
+
+
+def test_a_conversation_that_turns_to_the_other_provider_is_no_failover() -> None:
+    go = session(provider=ProviderName.OPENCODE_GO)
+    p = served_by(pool("a", state("go", AccountKind.GO)), GO, go)
+    p, _ = observe(p, GO, QuotaSpent("5 h window full", NOW + 600), NOW)
+
+    assert lease(p, session(), Choice(A, ""), NOW)[1] == ()
+
+
+# --- everything in any order -----------------------------------------------------------------------
+
+MEMBERS = (
+    state("a"),
+    state("b", AccountKind.API_KEY),
+    state("c", serves=Serves.CLAUDE_CODE),
+    state("d"),
+    state("go", AccountKind.GO),
+    state("go2", AccountKind.GO),
+)
+IDS = tuple(member.account.id for member in MEMBERS)
+FAMILIES = st.sampled_from([None, OPUS, SONNET])
+REQUESTS = st.builds(
+    Request,
+    provider=st.sampled_from([ProviderName.ANTHROPIC, ProviderName.ANTHROPIC, ProviderName.OPENCODE_GO]),
+    session=st.sampled_from([None, SessionId("s1"), SessionId("s2"), SessionId("s3")]),
+    client=st.sampled_from(ClientKind),
+    family=FAMILIES,
+)
+OFFSETS = st.sampled_from([None, -5.0, 0.0, 0.5, 30.0, 600.0, 20_000.0, 5e6, float("inf")])
+"""From now: when a provider says that it lets requests in again."""
+WINDOWS = st.lists(
+    st.builds(
+        QuotaWindow,
+        name=st.sampled_from(["5h", "7d"]),
+        utilization=st.sampled_from([None, 0.0, 0.4, 0.95, 1.2]),
+        resets_at=st.sampled_from([None, NOW + 100, NOW + 50_000]),
+        family=FAMILIES,
+        seen_at=st.sampled_from([NOW, NOW + 50]),
+    ),
+    max_size=3,
+).map(tuple)
+HARMLESS = st.sampled_from(
+    [
+        RequestThrottled(),
+        UpstreamFailed(529, overloaded=True),
+        RequestRefused(400),
+        NotDelivered("unreachable"),
+        Unknown("silence"),
+        Cut("cut"),
+        ClientLeft(),
+        CredentialRejected("renewable", renewable=True),
+    ]
+)
+HARMFUL = st.one_of(
+    st.builds(Throttled, wait_s=st.sampled_from([0.0, 3.0, 10.0, 11.0, 300.0]), windows=WINDOWS),
+    st.sampled_from([CredentialRejected("key rejected", renewable=False), AccountRefused("disabled")]),
+)
+SPENT = st.builds(QuotaSpent, text=st.sampled_from(["", "5 h window full"]), family=FAMILIES, windows=WINDOWS)
+
+
+Lease = tuple[Request, AccountId, tuple[AccountId, ...]]
+"""An attempt in flight: its request, its account, and the accounts it has left behind."""
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """Requests, outcomes and the person's orders in any order, on a clock of its own.
+
+    Beside the Pool it keeps what it needs to know better: leases, sessions, rests begun and those that were announced.
+    """
+
+    leases = Bundle("leases")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.pool = pool()
+        self.held: Counter[AccountId] = Counter()
+        self.retrying = 0
+        self.sessions: dict[tuple[ProviderName, SessionId], Affinity] = {}
+        self.rests: Counter[tuple[AccountId, ModelFamily | None]] = Counter()
+        self.announced: set[tuple[AccountId, ModelFamily | None, int]] = set()
+
+    @initialize(strategy=st.sampled_from(Strategy), members=st.sets(st.sampled_from(MEMBERS), min_size=2))
+    def begin(self, strategy: Strategy, members: set[AccountState]) -> None:
+        self.pool = pool(*(member for member in MEMBERS if member in members), strategy=strategy)
+
+    # --- what happens ---
+
+    @rule(seconds=st.sampled_from([0.1, 0.1, 5.0, 5.0, 61.0, 1800.0, CACHE_WARM_S, 100_000.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(target=leases, requests=st.lists(REQUESTS, min_size=1, max_size=6))
+    def requests_come(self, requests: list[Request]) -> object:
+        begun = [self._attempt(request, ()) for request in requests]
+        return multiple(*(held for held in begun if held is not None))
+
+    @rule(target=leases, held=consumes(leases))
+    def it_tries_elsewhere(self, held: Lease) -> object:
+        request, id_, tried = held
+        self._release(id_, tried)
+        return self._attempt(request, (*tried, id_)) or multiple()
+
+    @rule(target=leases, held=consumes(leases), family=FAMILIES, for_s=st.sampled_from([30.0, 20_000.0]))
+    def its_quota_is_spent_and_it_moves_on(self, held: Lease, family: ModelFamily | None, for_s: float) -> object:
+        self._observe(held[1], QuotaSpent("5 h window full", self.now + for_s, family))
+        return self.it_tries_elsewhere(held)
+
+    @rule(held=consumes(leases))
+    def it_ends(self, held: Lease) -> None:
+        _, id_, tried = held
+        self._release(id_, tried)
+
+    @rule(held=leases, windows=WINDOWS)
+    def it_is_served(self, held: Lease, windows: tuple[QuotaWindow, ...]) -> None:
+        self._observe(held[1], Served(windows))
+
+    @rule(held=leases, outcome=SPENT, offset=OFFSETS)
+    def its_quota_is_spent(self, held: Lease, outcome: QuotaSpent, offset: float | None) -> None:
+        self._observe(held[1], replace(outcome, until_at=None if offset is None else self.now + offset))
+
+    @rule(held=leases)
+    def its_client_is_refused(self, held: Lease) -> None:
+        self._observe(held[1], ClientRefused("not this program", held[0].client))
+
+    @rule(held=leases, outcome=HARMFUL)
+    def it_is_refused(self, held: Lease, outcome: Outcome) -> None:
+        self._observe(held[1], outcome)
+
+    @rule(id_=st.sampled_from(IDS), outcome=HARMLESS)
+    def something_happens_that_is_nobodys_fault(self, id_: AccountId, outcome: Outcome) -> None:
+        before = self.pool
+        self._observe(id_, outcome)
+        assert self.pool == before
+
+    # --- what the person does ---
+
+    @rule(id_=st.sampled_from(IDS), enabled=st.sampled_from([True, True, False]), sign_in=st.sampled_from(SignIn))
+    def an_account_is_changed(self, id_: AccountId, enabled: bool, sign_in: SignIn) -> None:
+        self.pool = replace(
+            self.pool,
+            accounts=tuple(
+                replace(s, account=replace(s.account, enabled=enabled), sign_in=sign_in, refuses=frozenset())
+                if s.account.id == id_
+                else s
+                for s in self.pool.accounts
+            ),
+        )
+
+    @rule(id_=st.sampled_from(IDS), for_s=st.sampled_from([None, 0.0, 1800.0]))
+    def an_account_is_pinned(self, id_: AccountId, for_s: float | None) -> None:
+        provider = next(member.account.kind.provider for member in MEMBERS if member.account.id == id_)
+        pin = Pin(id_, None if for_s is None else self.now + for_s)
+        self.pool = replace(self.pool, pins={**self.pool.pins, provider: pin})
+
+    @rule()
+    def nothing_is_pinned(self) -> None:
+        self.pool = replace(self.pool, pins={})
+
+    @rule(strategy=st.sampled_from(Strategy))
+    def the_strategy_is_changed(self, strategy: Strategy) -> None:
+        self.pool = replace(self.pool, strategy=strategy)
+
+    # --- what always holds ---
+
+    @invariant()
+    def leases_are_counted(self) -> None:
+        assert all(member.in_flight == self.held[member.account.id] for member in self.pool.accounts)
+        assert self.pool.retrying == self.retrying
+
+    @invariant()
+    def no_rest_is_longer_than_the_longest(self) -> None:
+        for member in self.pool.accounts:
+            assert all(c.until_at <= self.now + LONGEST_REST_S for c in member.cooldowns)
+            assert len({c.family for c in member.cooldowns}) == len(member.cooldowns)
+
+    @invariant()
+    def the_pool_survives_its_json(self) -> None:
+        assert msgspec.json.decode(msgspec.json.encode(self.pool), type=Pool) == self.pool
+
+    def teardown(self) -> None:
+        """Every lease that was taken can be given back, and then nothing is in flight."""
+        for id_, count in self.held.items():
+            for _ in range(count):
+                self.pool = release(self.pool, id_, retried=False)
+        assert all(s.in_flight == 0 for s in self.pool.accounts)
+
+    # --- inside ---
+
+    def _attempt(self, request: Request, tried: tuple[AccountId, ...]) -> Lease | None:
+        choice = choose(self.pool, request, self.now, frozenset(tried))
+        able = [s.account.id for s in self.pool.accounts if self._able(s, request)]
+        ready = [id_ for id_ in able if id_ not in tried]
+        if isinstance(choice, Exhausted):
+            assert ready == []
+            assert choice.tried == bool(able)
+            assert choice.ready_at is None or choice.ready_at > self.now
+            assert len(choice.reasons) == sum(s.account.kind.provider is request.provider for s in self.pool.accounts)
+            return None
+        assert choice.account in ready
+        assert choice.reason
+        self._follows_pin_and_session(request, choice, ready)
+        return self._lease(request, choice, tried)
+
+    def _follows_pin_and_session(self, request: Request, choice: Choice, ready: list[AccountId]) -> None:
+        pin = self.pool.pins.get(request.provider)
+        if pin and (pin.until_at is None or pin.until_at > self.now) and pin.account in ready:
+            assert choice.account == pin.account
+            return
+        home = self.sessions.get((request.provider, request.session)) if request.session else None
+        warm = home and self.now - home.used_at < CACHE_WARM_S
+        if home and warm and home.account in ready and self.pool.strategy is not Strategy.ROUND_ROBIN:
+            assert choice.account == home.account
+
+    def _lease(self, request: Request, choice: Choice, tried: tuple[AccountId, ...]) -> Lease:
+        before = self.pool
+        self.pool, events = lease(self.pool, request, choice, self.now, tried, retried=bool(tried))
+        self.held[choice.account] += 1
+        self.retrying += bool(tried)
+        if request.session:
+            self.sessions[request.provider, request.session] = Affinity(choice.account, self.now)
+        for event in events:
+            assert isinstance(event, FailedOver)
+            assert event.target == choice.account
+            self._said_once(event, before.state(event.source), request)
+        return request, choice.account, tried
+
+    def _said_once(self, event: FailedOver, source: AccountState | None, request: Request) -> None:
+        assert source is not None
+        assert source.account.kind.provider is request.provider
+        keeping = [c for c in source.cooldowns if c.until_at > self.now and c.family in {None, request.family}]
+        longest = max(keeping, key=lambda c: c.until_at)
+        assert (event.text, event.until_at) == (longest.text, longest.until_at)
+        scope = (event.source, longest.family)
+        assert (*scope, self.rests[scope]) not in self.announced
+        self.announced.add((*scope, self.rests[scope]))
+
+    def _release(self, id_: AccountId, tried: tuple[AccountId, ...]) -> None:
+        self.pool = release(self.pool, id_, retried=bool(tried))
+        self.held[id_] -= 1
+        self.retrying -= bool(tried)
+
+    def _observe(self, id_: AccountId, outcome: Outcome) -> None:
+        self.pool, events = observe(self.pool, id_, outcome, self.now)
+        for event in events:
+            if isinstance(event, CooldownStarted):
+                self.rests[event.account, event.family] += 1
+            if isinstance(event, AllSpent):
+                widest = Request(event.provider, client=ClientKind.CLAUDE_CODE, family=event.family)
+                assert not any(self._able(member, widest) for member in self.pool.accounts)
+
+    def _able(self, member: AccountState, request: Request) -> bool:
+        return (
+            member.account.kind.provider is request.provider
+            and member.account.enabled
+            and member.sign_in is SignIn.OK
+            and (member.account.serves is Serves.ANY or request.client is ClientKind.CLAUDE_CODE)
+            and request.client not in member.refuses
+            and all(c.until_at <= self.now for c in member.cooldowns if c.family in {None, request.family})
+        )
+
+
+TestPoolMachine = PoolMachine.TestCase
+TestPoolMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
