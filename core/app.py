@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import anyio.to_thread
 import httpx
@@ -174,6 +174,7 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         config=config_file,
         tokens=tokens,
         endpoints=lambda: settings().endpoints,
+        http=http,
         local_key=local_key,
         now=options.clock,
     )
@@ -317,6 +318,12 @@ class CoreInThread:
         """The key that clients send. Raises VaultError."""
         return str(self._portal.call(self._core.commands.run, "token", {})["key"])
 
+    def sign_in(self, kind: str) -> str:
+        """Begin a sign-in (`claude` or `api-key`). Returns the address for the browser; its end is told."""
+        offer = self._portal.call(self._core.commands.run, "begin_login", {"kind": kind})
+        self._portal.start_task_soon(self._tell_the_end, offer["id"])
+        return str(offer["url"])
+
     def dashboard_url(self) -> str:
         """The status page; good once and for a minute."""
         return self._portal.call(self._core.page_link)
@@ -328,6 +335,16 @@ class CoreInThread:
             labels = ", ".join(self._core.engine.label(id_) for id_ in unsaved)
             raise TidegateError(f"Not saved yet: {labels}", "Unlock the keychain; Tidegate saves it by itself.")
 
+    async def _tell_the_end(self, id_: str) -> None:
+        try:
+            answer: dict[str, str] = {}
+            while "text" not in answer:
+                answer = await self._core.commands.run("await_login", {"id": id_, "for_s": 30.0})
+        except TidegateError as exc:
+            self._notify(Notification(exc.title, exc.hint, key="sign-in", urgent=True))
+        else:
+            self._notify(Notification(answer["text"], "", key="sign-in"))
+
     async def _obey(self, name: str, arguments: Mapping[str, object]) -> None:
         try:
             await self._core.commands.run(name, arguments)
@@ -337,6 +354,16 @@ class CoreInThread:
 
 def _unheard(message: Notification) -> None:
     log.warning("%s %s", message.title, message.body)
+
+
+@contextmanager
+def alone_in_thread(paths: Paths, options: Options) -> Iterator[Callable[[str, Mapping[str, object]], Any]]:
+    """The commands of an installation that is not running, for a caller without an event loop."""
+    with (
+        start_blocking_portal("asyncio", name="tidegate-core") as portal,
+        portal.wrap_async_context_manager(alone(paths, options)) as commands,
+    ):
+        yield lambda name, arguments: portal.call(commands.run, name, arguments)
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from core import __version__
 from core.errors import NoDesktop, NothingToDo, TidegateError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from core.files import Paths
 
 VaultKind = Literal["keyring", "file"]
@@ -45,19 +47,21 @@ class Session:
 
     def order(self, command: str, /, **arguments: object) -> Any:
         """Have one command obeyed, by the running instance or here. Raises TidegateError."""
+        with self.orders() as order:
+            return order(command, **arguments)
+
+    @contextlib.contextmanager
+    def orders(self) -> "Iterator[Callable[..., Any]]":
+        """Have several commands obeyed, all by the same instance."""
         from core import remote  # noqa: PLC0415
 
         if running := remote.find(self.paths):
-            return remote.call(running, command, arguments)
-        import anyio  # noqa: PLC0415
-
+            yield lambda command, /, **arguments: remote.call(running, command, arguments)
+            return
         from core import app  # noqa: PLC0415
 
-        async def here() -> Any:
-            async with app.alone(self.paths, app.Options(vault=self.vault)) as commands:
-                return await commands.run(command, arguments)
-
-        return anyio.run(here)
+        with app.alone_in_thread(self.paths, app.Options(vault=self.vault)) as run:
+            yield lambda command, /, **arguments: run(command, arguments)
 
     def tell(self, command: str, /, **arguments: object) -> None:
         """Have one command obeyed and print what it says."""
@@ -183,18 +187,27 @@ def add_go(session: Session, label: str, serves: str) -> None:
 
 
 @add.command("claude")
-@click.option("--paste", is_flag=True, help="Sign in by pasting the code that the browser shows.")
+@click.option("--paste", is_flag=True, help="Show an address to open anywhere, and read the code it ends with.")
 @label_option
 @serves_option
 @click.pass_obj
 def add_claude(session: Session, *, paste: bool, label: str, serves: str) -> None:
-    """A Claude subscription."""
-    if not paste:
-        raise click.UsageError("Signing in works by pasting a code: add --paste.")
-    offer = session.order("begin_login")
-    click.echo(f"{TERMS}\n\nOpen this address, sign in, and copy the code it shows:\n\n{offer.pop('url')}\n", err=True)
-    code = click.prompt("Code", err=True) if sys.stdin.isatty() else sys.stdin.read(_MAX_INPUT)
-    session.tell("add_login", code=code, label=label, serves=serves, **offer)
+    """A Claude subscription: sign in with the browser."""
+    from core import sign_in  # noqa: PLC0415
+
+    sign_in.run(session.orders(), {"kind": "claude", "label": label, "serves": serves}, paste=paste, terms=TERMS)
+
+
+@add.command("console")
+@click.option("--paste", is_flag=True, help="Show an address to open anywhere, and read the code it ends with.")
+@label_option
+@serves_option
+@click.pass_obj
+def add_console(session: Session, *, paste: bool, label: str, serves: str) -> None:
+    """An Anthropic API key, made by signing in to the Console with the browser."""
+    from core import sign_in  # noqa: PLC0415
+
+    sign_in.run(session.orders(), {"kind": "api-key", "label": label, "serves": serves}, paste=paste, terms=TERMS)
 
 
 @main.command()

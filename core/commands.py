@@ -5,37 +5,36 @@ caller who hangs up does not stop a command half-way. Answers hold no credential
 """
 
 import asyncio
-import hashlib
 import logging
 import math
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import httpx
 import msgspec
 
 from core import oauth
+from core.admission import Admission
 from core.config import Config, ConfigFile, setting_texts, with_setting
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
+from core.login import SignIns
 from core.model import (
     Account,
-    AccountId,
     AccountKind,
     AccountView,
-    ApiKey,
-    Credential,
     Endpoints,
-    Identity,
     SignIn,
     Snapshot,
 )
-from core.naming import ALL, free_label, labels, refuse_taken, resolve, valid_label
+from core.naming import ALL, labels, refuse_taken, resolve, valid_label
 from core.orders import (
     AddKey,
-    AddLogin,
+    AwaitLogin,
+    BeginLogin,
+    CancelLogin,
     ChooseStrategy,
     Done,
     GetSetting,
@@ -44,17 +43,20 @@ from core.orders import (
     Nothing,
     Offer,
     Order,
+    PasteLogin,
+    Pending,
     PinTo,
     Rename,
     SetSetting,
     Unpin,
 )
 from core.tokens import Tokens
-from core.wording import KIND_NAMES, span
+from core.wording import span
 
 log = logging.getLogger(__name__)
 
-MAX_KEY_BYTES = 1024
+LONGEST_WAIT_S = 30.0
+"""For the end of a sign-in, in one order; who waits longer asks again."""
 READ_AT_START = frozenset({"port", "log"})
 """Settings that count from the next start; the others count at once."""
 
@@ -69,13 +71,15 @@ class Commands:
         config: ConfigFile,
         tokens: Tokens,
         endpoints: Callable[[], Endpoints],
+        http: Callable[[], httpx.AsyncClient],
         local_key: Callable[[], Awaitable[str]],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._config = config
         self._tokens = tokens
-        self._endpoints = endpoints
+        self._admission = Admission(engine, config, tokens, endpoints=endpoints, http=http, now=now)
+        self._sign_ins = SignIns(tokens.exchange, endpoints)
         self._local_key = local_key
         self._now = now
         self._running: set[asyncio.Task[object]] = set()
@@ -96,7 +100,8 @@ class Commands:
         return msgspec.to_builtins(await asyncio.shield(work))
 
     async def finish(self) -> None:
-        """Wait for the commands whose callers have gone."""
+        """End the sign-ins, and wait for the commands whose callers have gone."""
+        await self._sign_ins.close()
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _logged(self, name: str, work: Awaitable[object]) -> object:
@@ -133,35 +138,36 @@ class Commands:
             raise UsageError(f"There is no setting {order.key!r}", f"Settings: {', '.join(texts)}.")
         return {order.key: texts[order.key]}
 
-    async def begin_login(self, _: Nothing) -> Offer:
-        """Where to sign in to a Claude subscription."""
-        challenge = oauth.new_challenge()
-        url = oauth.authorize_url(challenge, oauth.Purpose.SUBSCRIPTION, self._endpoints())
-        return Offer(url, challenge.verifier, challenge.state, challenge.redirect_uri)
-
     # Accounts that come and go.
 
     async def add_key(self, order: AddKey) -> Done:
-        """A new account with a key. The same key twice is nothing to do."""
-        if order.kind is AccountKind.CLAUDE:
-            raise UsageError("A Claude subscription has no key", "Use `tidegate add claude --paste`.")
-        key = _key(order.key)
-        identity = Identity(account_uuid=f"key:{hashlib.sha256(key.encode()).hexdigest()[:16]}")
-        _refuse_known(self._config.current.accounts, order.kind, identity)
-        return await self._add(order, identity, ApiKey(key))
+        """A new account with a key, when the provider takes it."""
+        return await self._admission.key(order)
 
-    async def add_login(self, order: AddLogin) -> Done:
-        """A new subscription; one that is here already signs in again and keeps its label and place."""
-        challenge = oauth.Challenge(order.verifier, order.state, order.redirect_uri)
-        grant = await self._tokens.exchange(oauth.code_from(order.code, challenge), challenge)
-        known = _same(self._config.current.accounts, AccountKind.CLAUDE, grant.identity)
-        if known is None:
-            return await self._add(order, grant.identity, grant.tokens)
-        await self._tokens.store(known.id, grant.tokens)
-        self._engine.sign_in(known.id, SignIn.OK)
-        email = grant.identity.email or known.identity.email
-        await self._change([known.id], lambda a: replace(a, identity=replace(a.identity, email=email)))
-        return Done(f"{known.label} is signed in again", known.id)
+    async def begin_login(self, order: BeginLogin) -> Offer:
+        """Where to sign in. What comes of it is told by `await_login`."""
+        match order.kind:
+            case AccountKind.CLAUDE:
+                purpose, admit = oauth.Purpose.SUBSCRIPTION, self._admission.login
+            case AccountKind.API_KEY:
+                purpose, admit = oauth.Purpose.CONSOLE, self._admission.console
+            case AccountKind.GO:
+                raise UsageError("OpenCode Go has no sign-in", "Use `tidegate add go` with its key.")
+        return await self._sign_ins.begin(purpose, lambda grant: admit(order, grant), browser=order.browser)
+
+    async def await_login(self, order: AwaitLogin) -> Done | Pending:
+        """How a sign-in ended."""
+        return await self._sign_ins.wait(order.id, min(order.for_s, LONGEST_WAIT_S)) or Pending()
+
+    async def paste_login(self, order: PasteLogin) -> Done | Pending:
+        """End a sign-in with what the page showed."""
+        await self._sign_ins.paste(order.id, order.text)
+        return await self._sign_ins.wait(order.id, 0) or Pending()
+
+    async def cancel_login(self, order: CancelLogin) -> Done:
+        """End a sign-in without an account."""
+        self._sign_ins.cancel(order.id)
+        return Done("The sign-in was cancelled")
 
     async def remove(self, order: Named) -> Done:
         """An account goes, and its credential with it."""
@@ -170,7 +176,7 @@ class Commands:
             lambda now: replace(now, accounts=tuple(a for a in now.accounts if a.id != account.id))
         )
         self._engine.remove(account.id)
-        left_over = await self._forget(account)
+        left_over = await self._admission.forget(account)
         text = f"Removed {account.label}"
         return Done(f"{text}. Its credential could not be deleted: {left_over}" if left_over else text, account.id)
 
@@ -187,7 +193,7 @@ class Commands:
             refuse_taken((other for other in self._config.current.accounts if other.id != account.id), label)
             return replace(account, label=label)
 
-        await self._change([account.id], relabelled)
+        await self._admission.change([account.id], relabelled)
         return Done(f"{account.label} is now called {label}", account.id)
 
     async def enable(self, order: Named) -> Done:
@@ -292,55 +298,15 @@ class Commands:
             return [state.account for state in self._engine.pool.accounts]
         return [self._account(text)]
 
-    async def _add(self, order: AddKey | AddLogin, identity: Identity, credential: Credential) -> Done:
-        """Store the credential, then list the account. When it cannot be listed, the credential goes again."""
-        kind = order.kind if isinstance(order, AddKey) else AccountKind.CLAUDE
-        wanted = valid_label(order.label) if order.label else None
-        account = Account(
-            AccountId(secrets.token_hex(4)), "", kind, identity=identity, serves=order.serves, added_at=self._now()
-        )
-
-        def edit(now: Config) -> Config:
-            _refuse_known(now.accounts, kind, identity)
-            label = wanted or free_label(now.accounts, identity.email or KIND_NAMES[kind])
-            refuse_taken(now.accounts, label)
-            return replace(now, accounts=(*now.accounts, replace(account, label=label)))
-
-        await self._tokens.store(account.id, credential)
-        try:
-            config = await self._config.change(edit)
-        except TidegateError:
-            await self._forget(account)
-            raise
-        account = config.accounts[-1]
-        self._engine.add(account)
-        return Done(f"Added {account.label}", account.id)
-
-    async def _forget(self, account: Account) -> str:
-        """Delete the credential. Returns why it is still there, empty when it is gone."""
-        try:
-            await self._tokens.forget(account.id)
-        except TidegateError as exc:
-            log.warning("The credential of %s (%s) stays in the vault: %s", account.label, account.id, exc.title)
-            return exc.title
-        return ""
-
     async def _switch(self, text: str, *, enabled: bool) -> Done:
         word = "enabled" if enabled else "disabled"
         chosen = [account for account in self._accounts(text) if account.enabled != enabled]
         if not chosen:
             raise NothingToDo(f"{'Every account' if text.casefold() == ALL else text} is {word} already")
-        await self._change([account.id for account in chosen], lambda account: replace(account, enabled=enabled))
-        return Done(f"{labels(chosen)} {'is' if len(chosen) == 1 else 'are'} {word}")
-
-    async def _change(self, ids: Collection[AccountId], edit: Callable[[Account], Account]) -> None:
-        """Save another version of some accounts, then show it."""
-        config = await self._config.change(
-            lambda now: replace(now, accounts=tuple(edit(a) if a.id in ids else a for a in now.accounts))
+        await self._admission.change(
+            [account.id for account in chosen], lambda account: replace(account, enabled=enabled)
         )
-        for account in config.accounts:
-            if account.id in ids:
-                self._engine.replace(account)
+        return Done(f"{labels(chosen)} {'is' if len(chosen) == 1 else 'are'} {word}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,8 +321,10 @@ COMMANDS: Mapping[str, Command] = {
     "snapshot": Command(Nothing, Commands.snapshot),
     "info": Command(Named, Commands.info),
     "add_key": Command(AddKey, Commands.add_key),
-    "begin_login": Command(Nothing, Commands.begin_login),
-    "add_login": Command(AddLogin, Commands.add_login),
+    "begin_login": Command(BeginLogin, Commands.begin_login),
+    "await_login": Command(AwaitLogin, Commands.await_login),
+    "paste_login": Command(PasteLogin, Commands.paste_login),
+    "cancel_login": Command(CancelLogin, Commands.cancel_login),
     "rename": Command(Rename, Commands.rename),
     "remove": Command(Named, Commands.remove),
     "enable": Command(Named, Commands.enable),
@@ -370,27 +338,3 @@ COMMANDS: Mapping[str, Command] = {
     "token": Command(Nothing, Commands.token),
     "refresh": Command(Named, Commands.refresh),
 }
-
-
-def _key(text: str) -> str:
-    """The key as it was pasted. Only its shape is judged."""
-    key = text.strip()
-    if not key or len(key) > MAX_KEY_BYTES or not key.isascii() or not key.isprintable() or " " in key:
-        raise UsageError("This does not look like a key", "Paste the whole key, one line without spaces.")
-    return key
-
-
-def _same(accounts: Iterable[Account], kind: AccountKind, identity: Identity) -> Account | None:
-    """The account with this key or login. Who is not known by the provider's ids is never the same by guess."""
-
-    def who(identity: Identity) -> tuple[str, str]:
-        return identity.account_uuid, identity.organization_uuid
-
-    if not identity.account_uuid:
-        return None
-    return next((a for a in accounts if a.kind is kind and who(a.identity) == who(identity)), None)
-
-
-def _refuse_known(accounts: Iterable[Account], kind: AccountKind, identity: Identity) -> None:
-    if known := _same(accounts, kind, identity):
-        raise NothingToDo(f"This {KIND_NAMES[kind]} is here already: {known.label}")

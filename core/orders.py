@@ -34,18 +34,36 @@ class AddKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"AddKey(kind={self.kind!r}, label={self.label!r})"
 
 
-class AddLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A new account, or one that signs in again: the code that the provider showed, and the offer it answers."""
+class BeginLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sign-in: to a subscription, or to the Console for a new API key. `browser`: one on this machine comes back."""
 
-    code: str
-    verifier: str
-    state: str
-    redirect_uri: str
+    kind: AccountKind = AccountKind.CLAUDE
     label: str = ""
     serves: Serves = Serves.ANY
+    browser: bool = True
+
+
+class AwaitLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a sign-in ended; without an answer within `for_s` it is still under way."""
+
+    id: str
+    for_s: float = 0.0
+
+
+class PasteLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the provider's page showed at the end of a sign-in."""
+
+    id: str
+    text: str
 
     def __repr__(self) -> str:
-        return f"AddLogin(label={self.label!r})"
+        return f"PasteLogin(id={self.id!r})"
+
+
+class CancelLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sign-in that nobody wants any more."""
+
+    id: str
 
 
 class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,9 +132,15 @@ class LocalKey:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A sign-in that has begun: open `url`, and give the rest back with the code."""
+    """A sign-in that has begun. `url` comes back by itself (empty without a browser), `paste_url` shows a code."""
 
+    id: str
     url: str
-    verifier: str = field(repr=False)
-    state: str = field(repr=False)
-    redirect_uri: str
+    paste_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A sign-in is still under way."""
+
+    pending: bool = True

@@ -19,6 +19,9 @@ from core.vault import Vault
 from tests.fakes_vault import MemoryBackend
 
 LOCAL_KEY = "tg-local-key-of-the-tests"
+NOBODY = "http://127.0.0.1:9"
+NOBODY_ANSWERS = Endpoints(NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
+"""So that a made-up key asks no provider."""
 
 
 @dataclass
@@ -58,7 +61,7 @@ async def instance(
     engine = Engine(bus, clock, saved=lambda _: None, moved=lambda _: None)
     engine.restore((), Pool(), engine.pool.strategy)
     config = ConfigFile(paths.config, Config(install_id="test"))
-    where = endpoints or Endpoints()
+    where = endpoints or NOBODY_ANSWERS
     async with httpx.AsyncClient(trust_env=False) as http:
         tokens = Tokens(vault, paths, lambda: where, lambda: http, clock)
 
@@ -66,7 +69,13 @@ async def instance(
             return LOCAL_KEY
 
         commands = Commands(
-            engine=engine, config=config, tokens=tokens, endpoints=lambda: where, local_key=local_key, now=clock
+            engine=engine,
+            config=config,
+            tokens=tokens,
+            endpoints=lambda: where,
+            http=lambda: http,
+            local_key=local_key,
+            now=clock,
         )
         made = Instance(commands, engine, config, tokens, backend, bus)
         bus.subscribe(made.events.append)

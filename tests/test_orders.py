@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from core.model import AccountKind
-from core.orders import AddKey, AddLogin, LocalKey, Offer
+from core.orders import AddKey, LocalKey, PasteLogin
 
 SECRET = "sk-ant-api03-SECRET"
 
@@ -11,9 +11,8 @@ SECRET = "sk-ant-api03-SECRET"
     "value",
     [
         AddKey(AccountKind.API_KEY, SECRET),
-        AddLogin(SECRET, SECRET, SECRET, "https://example.org"),
+        PasteLogin("1", SECRET),
         LocalKey(SECRET),
-        Offer("https://example.org", SECRET, SECRET, "https://example.org"),
     ],
 )
 def test_what_holds_a_secret_does_not_show_it(value: object) -> None:
