@@ -1,3 +1,5 @@
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,9 +35,11 @@ def test_program_that_fails_is_followed_by_the_next(tmp_path: Path, failure: str
 
 
 def test_program_that_stays_to_serve_the_clipboard_is_not_waited_for(tmp_path: Path) -> None:
-    program(tmp_path, "wl-copy", "cat > /dev/null; (read forever < /dev/zero) & exit 0")
+    program(tmp_path, "wl-copy", f"cat > /dev/null; sleep 60 & echo $! > {tmp_path}/pid")
 
     assert clipboard.copy(SECRET, f"{tmp_path}:/usr/bin:/bin")
+
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)  # raises when it was waited for and is gone
 
 
 def test_without_a_program_the_caller_is_told(tmp_path: Path) -> None:

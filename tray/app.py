@@ -138,16 +138,15 @@ class App:
         )
 
     def run(self) -> None:
-        """Show the icon until the person quits, the process is told to end, or the desktop session is over.
+        """Show the icon until the person quits or the desktop session is over.
 
         In the last case the core still runs. Raises TidegateError when there is no desktop.
         """
         self._core.subscribe(self._changed, self._inbox.put)
-        with _ending_signals(self.quit):
-            try:
-                self._icon.run(self._work)
-            finally:
-                self._inbox.put(_Ended())
+        try:
+            self._icon.run(self._work)
+        finally:
+            self._inbox.put(_Ended())
 
     def quit(self) -> None:
         """Do what the menu's Quit does. From any thread, and from a signal's handler."""
@@ -303,7 +302,7 @@ def run(
     ends: Callable[[Callable[[object], None]], object] | None = None,
     host_patience_s: float = HOST_PATIENCE_S,
 ) -> None:
-    """Show the tray for `core` until the end of `App.run()`, with the desktop's notifications.
+    """Show the tray for `core` until the end of `App.run()`, with the desktop's notifications. Ctrl-C quits too.
 
     `ends` is told what to call when the tray should quit by itself (`add_done_callback` of a future fits).
     """
@@ -314,4 +313,5 @@ def run(
             app = App(core, backend, notifier, host_patience_s=host_patience_s)
             if ends is not None:
                 ends(lambda _: app.quit())
-            app.run()
+            with _ending_signals(app.quit):
+                app.run()

@@ -30,6 +30,12 @@ _HOST_SIGNALS = {"StatusNotifierHostRegistered", "StatusNotifierHostUnregistered
 _DBUS = "org.freedesktop.DBus"
 _DBUS_PATH = "/org/freedesktop/DBus"
 
+WATCHER_SIGNALS = (
+    f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{WATCHER}'",
+    f"type='signal',interface='{WATCHER}'",
+)
+CALL_ERRORS = (DBusError, OSError, EOFError)
+"""The answer was an error, none came in time (a TimeoutError is an OSError), or the bus has gone."""
 CALL_S = 5.0
 """A panel that is starting answers within a second; one that hangs must not hang us."""
 
@@ -76,12 +82,12 @@ async def _disconnected(bus: MessageBus) -> None:
 class StatusNotifierItem(ServiceInterface):
     """The icon as panels see it."""
 
-    def __init__(self, name: str, activate: Callable[[], None]) -> None:
+    def __init__(self, name: str, text: str, activate: Callable[[], None]) -> None:
         super().__init__(ITEM_INTERFACE)
         self._name = name
         self._activate = activate
         self.pixmaps: list[Pixmap] = []
-        self.text = name
+        self.text = text
         self.shown = False
 
     @dbus_property(PropertyAccess.READ, "Category")
@@ -180,7 +186,8 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
         super().__init__(*args, **kwargs)
         self._on_host = on_host
         self._hosted: bool | None = None
-        self._item = StatusNotifierItem(self.name, self)
+        self._watchers = 0
+        self._item = StatusNotifierItem(self.name, self.title, self)
         self._rows = dbusmenu.DBusMenu(lambda: self.menu, self._clicked)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
@@ -193,6 +200,7 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
         # The bus comes first: pystray's setup thread, once started, waits for ever for an icon that fails to run.
         async with session_bus() as bus:
             self._loop = asyncio.get_running_loop()
+            self._loop.set_exception_handler(_on_lost_future)
             bus.export(ITEM_PATH, self._item)
             bus.export(dbusmenu.PATH, self._rows)
             try:
@@ -221,6 +229,7 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
             if message.message_type is not MessageType.SIGNAL:
                 return
             if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
+                self._watchers += 1
                 if message.body[2]:
                     tasks.create_task(self._register(bus), name="register with the panel")
                 else:
@@ -229,17 +238,17 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
                 tasks.create_task(self._ask_for_a_host(bus), name="ask for a host")
 
         bus.add_message_handler(heard)
-        for rule in (
-            f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{WATCHER}'",
-            f"type='signal',interface='{WATCHER}'",
-        ):
-            await _call(bus, _add_match(rule))
+        try:
+            for rule in WATCHER_SIGNALS:
+                await _call(bus, _add_match(rule))
+        except CALL_ERRORS as exc:
+            log.warning("a panel that starts later will not show the icon: %s", exc)
         await self._register(bus)
 
     async def _register(self, bus: MessageBus) -> None:
         try:
             await _call(bus, _to_watcher(WATCHER, "RegisterStatusNotifierItem", bus.unique_name))
-        except (DBusError, TimeoutError, EOFError) as exc:
+        except CALL_ERRORS as exc:
             log.debug("no panel takes the icon yet: %s", exc)
             self._host(shown=False)
         else:
@@ -247,13 +256,15 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
 
     async def _ask_for_a_host(self, bus: MessageBus) -> None:
         question = _to_watcher(f"{_DBUS}.Properties", "Get", WATCHER, "IsStatusNotifierHostRegistered")
+        asked = self._watchers
         try:
             (answer,) = await _call(bus, question)
-        except (DBusError, TimeoutError, EOFError) as exc:
+            shown = bool(answer.value)
+        except CALL_ERRORS as exc:
             log.debug("the panel does not say whether it shows icons: %s", exc)
-            self._host(shown=False)
-        else:
-            self._host(shown=bool(answer.value))
+            shown = False
+        if asked == self._watchers:  # else the answer is from a panel that has gone since
+            self._host(shown=shown)
 
     def _host(self, *, shown: bool) -> None:
         if shown is not self._hosted:
@@ -300,8 +311,16 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
                 loop.call_soon_threadsafe(call)
 
 
+def _on_lost_future(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """When the bus goes, dbus-fast drops the messages under way as failed futures that nobody asks for."""
+    if isinstance(context.get("exception"), OSError | EOFError):
+        log.debug("a message to the panel was lost: %s", context["exception"])
+    else:
+        loop.default_exception_handler(context)
+
+
 async def _call(bus: MessageBus, message: Message) -> list[Any]:
-    """Call a method and return its answer's body. Raises DBusError, TimeoutError, EOFError."""
+    """Call a method and return its answer's body. Raises one of CALL_ERRORS."""
     async with asyncio.timeout(CALL_S):
         reply = await bus.call(message)
     if reply.message_type is MessageType.ERROR:

@@ -62,9 +62,7 @@ def raw_upstream() -> Iterator[RawUpstream]:
                     connection, _ = server.accept()
                 except OSError:
                     return
-                with connection:
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    _serve_one(connection, upstream)
+                threading.Thread(target=_serve_one, args=(connection, upstream), daemon=True).start()
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -78,10 +76,12 @@ def raw_upstream() -> Iterator[RawUpstream]:
 def _serve_one(connection: socket.socket, upstream: RawUpstream) -> None:
     """Answer one request after the other until the client closes."""
     buffer = b""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while True:
         while b"\r\n\r\n" not in buffer:
             data = connection.recv(65536)
             if not data:
+                connection.close()
                 return
             buffer += data
         head, _, buffer = buffer.partition(b"\r\n\r\n")
@@ -104,6 +104,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RawUpstream,
         options = app.Options(vault=Vault(Memory()), port=0, environ=environ)
         with app.in_thread(Paths(tmp_path_factory.mktemp("data")), options) as core:
             core._portal.call(core._core.commands.run, "add_key", {"kind": "api-key", "key": "sk-ant-api03-EXAMPLE"})
+            upstream.requests.clear()
             headers = {"x-api-key": core.local_key()}
             with httpx.Client(base_url=core.snapshot().address, headers=headers, trust_env=False) as client:
                 yield upstream, client

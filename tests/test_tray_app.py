@@ -1,0 +1,374 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import TidegateError
+from core.model import (
+    AccountId,
+    AccountKind,
+    AccountView,
+    Level,
+    Notification,
+    ProviderName,
+    Snapshot,
+    Standing,
+    WindowView,
+)
+from tray.app import REDRAW_S, App
+from tray.backend import Backend
+from tray.menu import Action, AddAccount, CopyAddress, CopyKey, Enable, OpenDashboard, Pin, Quit, Unpin
+from tray.toolkit import Menu
+
+SECONDS = 10.0
+WORK = AccountId("work")
+
+
+def snapshot(used: float = 0.1, **options: Any) -> Snapshot:
+    kind = AccountKind.CLAUDE
+    windows = (WindowView("5h", used, None, Level.OK),)
+    view = AccountView(WORK, "Work", kind, kind.provider, Standing.READY, Level.OK, windows=windows, active=True)
+    return Snapshot(at=0.0, address="http://127.0.0.1:8433", accounts=(replace(view, **options),))
+
+
+class News:
+    """Lets a test wait for what another thread does."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+
+    def tell(self) -> None:
+        with self._condition:
+            self._condition.notify_all()
+
+    def until(self, holds: Callable[[], Any]) -> None:
+        with self._condition:
+            assert self._condition.wait_for(holds, SECONDS)
+
+
+class FakeCore:
+    """A core that keeps what it is told."""
+
+    def __init__(self, news: News) -> None:
+        self.news = news
+        self.picture = snapshot()
+        self.done: list[tuple[str, dict[str, object]]] = []
+        self.looks = 0
+        self.changed: Callable[[], None] = lambda: None
+        self.notify: Callable[[Notification], None] = lambda _: None
+        self.url = ""
+        self.refuses_to_stop: TidegateError | None = None
+        self.stopped = False
+
+    def snapshot(self) -> Snapshot:
+        self.looks += 1
+        self.news.tell()
+        return self.picture
+
+    def do(self, name: str, **arguments: object) -> None:
+        if name == "unpin":
+            raise RuntimeError("a defect of the core")
+        self.done.append((name, arguments))
+        self.news.tell()
+
+    def subscribe(self, changed: Callable[[], None], notify: Callable[[Notification], None]) -> None:
+        self.changed, self.notify = changed, notify
+
+    def local_key(self) -> str:
+        return "tg-secret"
+
+    def dashboard_url(self) -> str:
+        return self.url
+
+    def stop(self) -> None:
+        if self.refuses_to_stop:
+            raise self.refuses_to_stop
+        self.stopped = True
+
+
+class FakeIcon:
+    """A tray that draws nothing and counts everything."""
+
+    def __init__(
+        self, _name: str, icon: Any, title: str, menu: Menu, *, on_host: Callable[[bool], None], news: News
+    ) -> None:
+        self.menu = menu
+        self.on_host = on_host
+        self.visible = False
+        self.title = title
+        self.icons = [icon]
+        self.menus = 0
+        self._news = news
+        self._end = threading.Event()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "icon":
+            self.icons.append(value)
+        else:
+            object.__setattr__(self, name, value)
+        if "_end" in self.__dict__:
+            self._news.tell()
+
+    def update_menu(self) -> None:
+        self.menus += 1
+        self._news.tell()
+
+    def run(self, setup: Callable[[Any], None]) -> None:
+        self.worker = threading.Thread(target=setup, args=[self])
+        self.worker.start()
+        assert self._end.wait(SECONDS)
+
+    def stop(self) -> None:
+        self._end.set()
+
+
+class FakeNotifier:
+    """Keeps the messages."""
+
+    def __init__(self, news: News) -> None:
+        self.news = news
+        self.shown: list[Notification] = []
+
+    def show(self, notification: Notification) -> None:
+        self.shown.append(notification)
+        self.news.tell()
+
+
+class Tray:
+    """A running tray with its fakes."""
+
+    def __init__(self, **options: Any) -> None:
+        self.news = News()
+        self.core = FakeCore(self.news)
+        self.notifier = FakeNotifier(self.news)
+        self.opened: list[str] = []
+        self.made: list[FakeIcon] = []
+        backend = Backend(self._make, (16, 22))
+        self.app = App(self.core, backend, self.notifier, self._open, **options)
+        self.icon = self.made[0]
+
+    def _make(self, *args: Any, **kwargs: Any) -> FakeIcon:
+        self.made.append(FakeIcon(*args, **kwargs, news=self.news))
+        return self.made[-1]
+
+    def _open(self, url: str) -> bool:
+        self.opened.append(url)
+        self.news.tell()
+        return True
+
+    def click(self, action: Action) -> None:
+        """Click the row with this action, as the desktop does."""
+        next(row for row in rows(self.icon.menu) if getattr(row, "key", None) == action)(self.icon)
+
+    def until_ended(self, thread: threading.Thread) -> None:
+        for ending in (thread, self.icon.worker):
+            ending.join(SECONDS)
+            assert not ending.is_alive()
+
+    def until_drawn(self) -> None:
+        self.news.until(lambda: self.icon.menus and self.icon.title != "Tidegate")
+
+
+def rows(menu: Menu) -> Iterator[Any]:
+    for row in menu:
+        yield row
+        if row.submenu:
+            yield from rows(row.submenu)
+
+
+@contextmanager
+def running(**options: Any) -> Iterator[Tray]:
+    """A tray that has drawn for the first time."""
+    tray = Tray(**options)
+    thread = threading.Thread(target=tray.app.run)
+    thread.start()
+    tray.until_drawn()
+    try:
+        yield tray
+    finally:
+        tray.icon.stop()
+        tray.until_ended(thread)
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [
+        (Pin(WORK), ("pin", {"account": WORK})),
+        (Enable(WORK, on=False), ("disable", {"account": WORK})),
+    ],
+)
+def test_click_gives_the_core_its_command(action: Action, command: tuple[str, dict[str, object]]) -> None:
+    with running() as tray:
+        tray.click(action)
+
+        tray.news.until(lambda: tray.core.done == [command])
+
+
+def test_icon_is_shown_in_every_size_with_its_tooltip() -> None:
+    with running() as tray:
+        assert tray.icon.visible
+        assert [image.size for image in tray.icon.icons[-1]] == [(16, 16), (22, 22)]
+        assert tray.icon.title == "Tidegate: Work — 5 h 10 %"
+
+
+def test_burst_of_changes_is_drawn_once_and_shows_the_last() -> None:
+    with running() as tray:
+        looks, menus = tray.core.looks, tray.icon.menus
+        for percent in range(1000):
+            tray.core.picture = snapshot(percent / 1000)
+            tray.core.changed()
+
+        tray.news.until(lambda: tray.icon.title == "Tidegate: Work — 5 h 100 %")
+        assert tray.core.looks - looks <= 2
+        assert tray.icon.menus - menus <= 2
+
+
+def test_change_that_nobody_can_see_redraws_nothing() -> None:
+    with running() as tray:
+        icons, menus = len(tray.icon.icons), tray.icon.menus
+        tray.core.picture = replace(tray.core.picture, at=5.0, version="2")
+        looks = tray.core.looks
+
+        tray.core.changed()
+        tray.news.until(lambda: tray.core.looks > looks)
+        tray.click(Pin(WORK))  # comes after the drawing
+        tray.news.until(lambda: tray.core.done)
+
+        assert (len(tray.icon.icons), tray.icon.menus) == (icons, menus)
+
+
+def test_end_of_a_rest_is_drawn_without_an_event() -> None:
+    with running() as tray:
+        tray.core.picture = snapshot(standing=Standing.COOLING, until_at=time.time() + 2 * REDRAW_S)
+        tray.core.changed()
+        tray.news.until(lambda: "resting" in tray.icon.title)
+
+        tray.core.picture = snapshot()
+
+        tray.news.until(lambda: tray.icon.title == "Tidegate: Work — 5 h 10 %")
+
+
+def test_messages_of_the_core_are_shown() -> None:
+    message = Notification("Work rests", "5 h window full", "work")
+    with running() as tray:
+        tray.core.notify(message)
+
+        tray.news.until(lambda: tray.notifier.shown == [message])
+
+
+def test_dashboard_opens_in_the_browser() -> None:
+    with running() as tray:
+        tray.core.url = "http://127.0.0.1:8433/-/"
+        tray.click(OpenDashboard())
+        tray.click(AddAccount(AccountKind.GO))
+
+        tray.news.until(lambda: tray.opened == [tray.core.url] * 2)
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (AddAccount(AccountKind.CLAUDE), "tidegate add claude --paste"),
+        (AddAccount(AccountKind.API_KEY), "tidegate add api-key"),
+        (AddAccount(AccountKind.GO), "tidegate add go"),
+        (OpenDashboard(), "tidegate status"),
+    ],
+)
+def test_without_a_dashboard_the_command_is_told(action: Action, words: str) -> None:
+    with running() as tray:
+        tray.click(action)
+
+        tray.news.until(lambda: tray.notifier.shown)
+        assert words in tray.notifier.shown[0].body
+
+
+def test_without_a_clipboard_the_address_is_shown_and_the_key_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with running() as tray:
+        tray.click(CopyAddress())
+        tray.click(CopyKey())
+
+        tray.news.until(lambda: len(tray.notifier.shown) == 2)
+    address, key = (notification.body for notification in tray.notifier.shown)
+    assert address == "http://127.0.0.1:8433"
+    assert "tidegate token" in key
+    assert "tg-secret" not in key
+
+
+def test_key_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "wl-copy"
+    program.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path}/copied\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with running() as tray:
+        tray.click(CopyKey())
+
+        tray.news.until(lambda: tray.notifier.shown)
+    assert (tmp_path / "copied").read_text() == "tg-secret"
+    assert tray.notifier.shown[0].title == "The key is on the clipboard"
+
+
+def test_click_that_fails_is_logged_and_the_next_one_works(caplog: pytest.LogCaptureFixture) -> None:
+    with running() as tray:
+        tray.core.picture = snapshot(pinned=True)
+        tray.click(Unpin(ProviderName.ANTHROPIC))
+        tray.click(Pin(WORK))
+
+        tray.news.until(lambda: tray.core.done)
+    assert "could not do this: Unpin" in caplog.text
+
+
+def test_quit_stops_the_core_and_then_the_icon() -> None:
+    tray = Tray()
+    thread = threading.Thread(target=tray.app.run)
+    thread.start()
+
+    tray.click(Quit())
+
+    tray.until_ended(thread)
+    assert tray.core.stopped
+
+
+def test_core_that_cannot_stop_yet_keeps_the_tray_and_says_why() -> None:
+    with running() as tray:
+        tray.core.refuses_to_stop = TidegateError("A login is not saved yet", "Unlock the keychain.")
+        tray.click(Quit())
+        tray.click(Pin(WORK))
+
+        tray.news.until(lambda: tray.core.done)
+        assert tray.notifier.shown[0].title == "A login is not saved yet"
+        assert tray.notifier.shown[0].body == "Unlock the keychain."
+
+
+def test_icon_that_no_panel_shows_for_a_while_is_told_once() -> None:
+    with running(host_patience_s=0.0) as tray:
+        tray.icon.on_host(False)
+
+        tray.news.until(lambda: tray.notifier.shown)
+        assert tray.notifier.shown[0].title == "No panel shows Tidegate's icon"
+
+
+def test_panel_that_is_only_restarted_is_not_worth_a_message() -> None:
+    with running(host_patience_s=SECONDS) as tray:
+        tray.icon.on_host(False)
+        tray.icon.on_host(True)
+        tray.click(Pin(WORK))
+
+        tray.news.until(lambda: tray.core.done)
+        assert tray.notifier.shown == []
+        assert tray.app._patience() is None
+
+
+def test_idle_tray_waits_without_a_timer() -> None:
+    with running() as tray:
+        tray.click(Pin(WORK))
+        tray.news.until(lambda: tray.core.done)
+
+        assert tray.app._patience() is None
