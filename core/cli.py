@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from core.files import Paths
 
 VaultKind = Literal["keyring", "file"]
-TERMS = (
-    "Which programs may use a subscription login is for the provider's terms to say;"
-    " API keys and OpenCode Go keys are made for programs like this one."
-)
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MAX_INPUT = 16_384
 
@@ -158,6 +154,8 @@ def add() -> None:
 
 
 def _add_key(session: Session, kind: str, label: str, serves: str) -> None:
+    from core.wording import TERMS  # noqa: PLC0415
+
     session.tell("add_key", kind=kind, key=_secret_line("Key"), label=label, serves=serves)
     click.echo(TERMS)
 
@@ -195,7 +193,7 @@ def add_claude(session: Session, *, paste: bool, label: str, serves: str) -> Non
     """A Claude subscription: sign in with the browser."""
     from core import sign_in  # noqa: PLC0415
 
-    sign_in.run(session.orders(), {"kind": "claude", "label": label, "serves": serves}, paste=paste, terms=TERMS)
+    sign_in.run(session.orders(), {"kind": "claude", "label": label, "serves": serves}, paste=paste)
 
 
 @add.command("console")
@@ -207,7 +205,7 @@ def add_console(session: Session, *, paste: bool, label: str, serves: str) -> No
     """An Anthropic API key, made by signing in to the Console with the browser."""
     from core import sign_in  # noqa: PLC0415
 
-    sign_in.run(session.orders(), {"kind": "api-key", "label": label, "serves": serves}, paste=paste, terms=TERMS)
+    sign_in.run(session.orders(), {"kind": "api-key", "label": label, "serves": serves}, paste=paste)
 
 
 @main.command()

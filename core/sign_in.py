@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from core.errors import SignInFailed
+from core.wording import TERMS
 
 LOOK_EVERY_S = 0.5
 _MAX_INPUT = 16_384
@@ -23,14 +24,13 @@ def run(
     wish: Mapping[str, object],
     *,
     paste: bool,
-    terms: str,
     open_browser: Callable[[str], bool] = webbrowser.open,
 ) -> None:
     """Sign in and say what came of it. Raises TidegateError when it failed.
 
     Without a browser (`paste`, or none that opens) the code is asked for, or read from standard input.
     """
-    click.echo(f"{terms}\n", err=True)
+    click.echo(f"{TERMS}\n", err=True)
     with orders as order:
         offer = order("begin_login", **wish, browser=not paste)
         try:

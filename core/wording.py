@@ -8,6 +8,12 @@ WARN_FROM = 0.70
 SPENT_FROM = 0.90
 _DAY_S = 86_400
 
+TERMS = (
+    "Which programs may use a subscription login is for the provider's terms to say;"
+    " API keys and OpenCode Go keys are made for programs like this one."
+)
+"""Said whenever an account is added."""
+
 WINDOW_NAMES = {
     "5h": "5 h",
     "7d": "week",

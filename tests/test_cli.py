@@ -13,9 +13,10 @@ from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner, Result
 
 from core import __version__, app, cli
-from core.cli import TERMS, main
+from core.cli import main
 from core.files import Paths
 from core.vault import Vault
+from core.wording import TERMS
 from tests.fakes import SimulatedProvider, allow, code_shown, simulator_in_thread
 from tests.fakes_vault import MemoryBackend
 from tests.instance import NOBODY

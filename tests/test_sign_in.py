@@ -17,6 +17,7 @@ from core.demo_run import Memory
 from core.errors import SignInFailed
 from core.files import Paths
 from core.vault import Vault
+from core.wording import TERMS
 from tests.fakes import SimulatedAccount, SimulatedProvider, allow, simulator_in_thread
 
 WISH = {"kind": "claude", "label": "Work"}
@@ -84,11 +85,11 @@ def test_browser_signs_in_and_the_terminal_says_so(
     orders: AbstractContextManager[Any], ada: SimulatedAccount, capsys: pytest.CaptureFixture[str]
 ) -> None:
     browser = Browser(ada)
-    sign_in.run(orders, WISH, paste=False, terms="The terms.", open_browser=browser.open)
+    sign_in.run(orders, WISH, paste=False, open_browser=browser.open)
     browser.close()
     said = capsys.readouterr()
     assert said.out == "Added Work\n"
-    assert "The terms." in said.err
+    assert TERMS in said.err
     assert "localhost" in browser.opened.get_nowait()
 
 
@@ -97,7 +98,7 @@ def test_person_who_declines_in_the_browser_gets_one_error(
 ) -> None:
     browser = Browser(ada, decision="deny")
     with pytest.raises(SignInFailed, match="declined"):
-        sign_in.run(orders, WISH, paste=False, terms="", open_browser=browser.open)
+        sign_in.run(orders, WISH, paste=False, open_browser=browser.open)
     browser.close()
 
 
@@ -107,7 +108,7 @@ def test_without_a_browser_the_code_is_read(
     """Nothing to read here: the sign-in fails with a sentence and does not hang."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     with pytest.raises(SignInFailed, match="no code"):
-        sign_in.run(orders, WISH, paste=False, terms="", open_browser=lambda _: False)
+        sign_in.run(orders, WISH, paste=False, open_browser=lambda _: False)
     assert "/oauth/authorize?" in capsys.readouterr().err
 
 

@@ -82,6 +82,9 @@ class FakeCore:
     def local_key(self) -> str:
         return "tg-secret"
 
+    def sign_in(self, kind: str) -> str:
+        return f"http://127.0.0.1:9/sign-in/{kind}"
+
     def dashboard_url(self) -> str:
         return self.url
 
@@ -265,26 +268,33 @@ def test_dashboard_opens_in_the_browser() -> None:
     with running() as tray:
         tray.core.url = "http://127.0.0.1:8433/-/"
         tray.click(OpenDashboard())
-        tray.click(AddAccount(AccountKind.GO))
 
-        tray.news.until(lambda: tray.opened == [tray.core.url] * 2)
+        tray.news.until(lambda: tray.opened == [tray.core.url])
 
 
-@pytest.mark.parametrize(
-    ("action", "words"),
-    [
-        (AddAccount(AccountKind.CLAUDE), "tidegate add claude --paste"),
-        (AddAccount(AccountKind.API_KEY), "tidegate add api-key"),
-        (AddAccount(AccountKind.GO), "tidegate add go"),
-        (OpenDashboard(), "tidegate status"),
-    ],
-)
-def test_without_a_dashboard_the_command_is_told(action: Action, words: str) -> None:
+def test_without_a_dashboard_the_command_is_told() -> None:
     with running() as tray:
-        tray.click(action)
+        tray.click(OpenDashboard())
 
         tray.news.until(lambda: tray.notifier.shown)
-        assert words in tray.notifier.shown[0].body
+        assert "tidegate status" in tray.notifier.shown[0].body
+
+
+@pytest.mark.parametrize("kind", [AccountKind.CLAUDE, AccountKind.API_KEY])
+def test_adding_an_account_opens_the_providers_page(kind: AccountKind) -> None:
+    with running() as tray:
+        tray.click(AddAccount(kind))
+
+        tray.news.until(lambda: tray.opened == [f"http://127.0.0.1:9/sign-in/{kind.value}"])
+
+
+def test_adding_a_key_tells_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no clipboard program
+    with running() as tray:
+        tray.click(AddAccount(AccountKind.GO))
+
+        tray.news.until(lambda: tray.notifier.shown)
+        assert "tidegate add go" in tray.notifier.shown[0].body
 
 
 def test_without_a_clipboard_the_address_is_shown_and_the_key_is_not(

@@ -45,11 +45,8 @@ HOST_PATIENCE_S = 10.0
 """After a login the panel may come up later than we do; restarted, it is away for a second or two."""
 PICTURE_SIZE = 64
 """Of the program's icon in notifications; some daemons show it as large as it is."""
-ADD_COMMANDS = {
-    AccountKind.CLAUDE: "tidegate add claude --paste",
-    AccountKind.API_KEY: "tidegate add api-key",
-    AccountKind.GO: "tidegate add go",
-}
+ADD_GO = "tidegate add go"
+"""A key is typed where it is not shown, which a menu cannot offer."""
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +68,9 @@ class Core(Protocol):
 
     def local_key(self) -> str:
         """The key that clients of the proxy send."""
+
+    def sign_in(self, kind: str) -> str:
+        """Begin a sign-in. Returns the address for the browser; how it ends comes as a notification."""
 
     def dashboard_url(self) -> str:
         """Where a browser finds the dashboard; empty while there is none."""
@@ -250,8 +250,12 @@ class App:
                 self._core.do("unpin", provider=provider)
             case Enable(account=account, on=on):
                 self._core.do("enable" if on else "disable", account=account)
+            case AddAccount(kind=AccountKind.GO):
+                self._copy(
+                    ADD_GO, "The command is on the clipboard: paste it into a terminal", otherwise=f"Run: {ADD_GO}"
+                )
             case AddAccount(kind=kind):
-                self._open_dashboard(otherwise=f"In a terminal: {ADD_COMMANDS[kind]}", title="Add an account")
+                self._sign_in(kind)
             case CopyAddress():
                 address = self._core.snapshot().address
                 self._copy(address, "The address is on the clipboard", otherwise=address)
@@ -267,6 +271,11 @@ class App:
                 self._backend.run_on_ui(self._icon.stop)
             case _:
                 assert_never(action)
+
+    def _sign_in(self, kind: AccountKind) -> None:
+        url = self._core.sign_in(kind.value)
+        if not self._open_url(url):
+            self._copy(url, "Open the address that is on the clipboard", otherwise="In a terminal: tidegate add claude")
 
     def _open_dashboard(self, *, title: str, otherwise: str) -> None:
         url = self._core.dashboard_url()

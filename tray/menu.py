@@ -15,9 +15,10 @@ PROVIDER_NAMES = {
 }
 ADD_NAMES = {
     AccountKind.CLAUDE: "Claude login…",
-    AccountKind.API_KEY: "Anthropic API key…",
+    AccountKind.API_KEY: "Anthropic API key by Console login…",
     AccountKind.GO: "OpenCode Go key…",
 }
+ADD_TERMS = "The provider's terms decide which programs may use a login"
 LABEL_LENGTH = 32
 """Of an account's label. A row also has to hold its windows, and no desktop wraps menu rows."""
 TEXT_LENGTH = 90
@@ -141,7 +142,9 @@ def build(snapshot: Snapshot, now: float) -> tuple[Item, ...]:
         *_about_the_state(snapshot),
         *_switcher(snapshot, now),
         *((_enabling(snapshot),) if snapshot.accounts else ()),
-        Submenu("Add account", tuple(Button(name, AddAccount(kind)) for kind, name in ADD_NAMES.items())),
+        Submenu(
+            "Add account", (*(Button(name, AddAccount(kind)) for kind, name in ADD_NAMES.items()), Line(ADD_TERMS))
+        ),
         Separator(),
         Button(f"Copy address  {snapshot.address}".rstrip(), CopyAddress() if snapshot.address else None),
         Button("Copy key", CopyKey()),

@@ -48,6 +48,9 @@ class MemoryCore:
     def local_key(self) -> str:
         return "local-key-of-the-test"
 
+    def sign_in(self, kind: str) -> str:
+        return f"http://127.0.0.1:9/{kind}"
+
     def dashboard_url(self) -> str:
         return ""
 
