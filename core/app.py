@@ -35,6 +35,7 @@ from core.proxy import Proxy
 from core.sessions import Sessions
 from core.tokens import Tokens
 from core.upstream import Patience, Upstream
+from core.usage_reading import UsageEndpoint
 from core.vault import Stored, Vault, open_vault
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Core:
     history: History
     pages: Sessions
     tokens: Tokens
+    usage: UsageEndpoint
     settings: Callable[[], Settings]
     problems: tuple[str, ...]
     """What the person should read at the start: a file that was moved aside, history that cannot be saved."""
@@ -121,8 +123,9 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         core.engine.address = f"http://127.0.0.1:{listener.port}"
         remote.announce(paths, remote.Running(os.getpid(), listener.port, token))
         stack.callback(remote.withdraw, paths)
-        poller = asyncio.create_task(Poller(core.engine, core.tokens, core.clock).run(), name="poller")
-        stack.push_async_callback(_cancelled, poller)
+        poller = Poller(core.engine, core.tokens, core.usage, core.clock)
+        polling = asyncio.create_task(poller.run(), name="poller")
+        stack.push_async_callback(_cancelled, polling)
         log.info("Tidegate %s listens on %s", __version__, core.engine.address)
         yield core
 
@@ -182,7 +185,10 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
     problems = tuple(text for text in (loaded.problem, history.problem) if text)
     for text in problems:
         log.warning("%s", text)
-    core = Core(engine, bus, config_file, commands, history, Sessions(), tokens, settings, problems, options.clock)
+    usage = UsageEndpoint(lambda: settings().endpoints, http, options.clock)
+    core = Core(
+        engine, bus, config_file, commands, history, Sessions(), tokens, usage, settings, problems, options.clock
+    )
     return core, vault
 
 

@@ -32,7 +32,7 @@ from core.model import (
     Snapshot,
     Strategy,
 )
-from core.policy import alerts, picture, quota
+from core.policy import alerts, picture, polling, quota
 from core.policy import pool as policy
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ class Engine:
         self.pool = Pool()
         self.address = ""
         self.notifications = True
+        self.wanted_at = 0.0
+        """When a request last found nobody to serve it."""
         self._bus = bus
         self._clock = clock
         self._saved = saved
@@ -78,7 +80,11 @@ class Engine:
 
     def choose(self, request: Request, tried: Sequence[AccountId] = ()) -> Choice | Exhausted:
         """Who should serve `request`, without those that it has left behind."""
-        return policy.choose(self.pool, request, self._clock(), frozenset(tried))
+        now = self._clock()
+        choice = policy.choose(self.pool, request, now, frozenset(tried))
+        if isinstance(choice, Exhausted):
+            self.wanted_at = now
+        return choice
 
     def serves(self, id_: AccountId, request: Request) -> bool:
         """Whether this account can serve `request` now."""
@@ -112,10 +118,15 @@ class Engine:
 
     def sign_in(self, id_: AccountId, state: SignIn, text: str = "") -> None:
         """Say whether an account's credential can be sent."""
-        account = self.pool.state(id_)
-        if account and (account.sign_in, account.sign_in_text) != (state, text):
-            self._put(replace(account, sign_in=state, sign_in_text=text))
-            self._changed(f"{account.account.label}: {text or 'signed in'}")
+        before = self.pool.state(id_)
+        if before is None:
+            return
+        # A new login may have the scope that the last one lacked.
+        asking = replace(before.polling, unreadable=before.polling.unreadable and state is not SignIn.OK)
+        after = replace(before, sign_in=state, sign_in_text=text, polling=asking)
+        if after != before:
+            self._put(after)
+            self._changed(f"{before.account.label}: {text or 'signed in'}")
 
     def without_secret(self, id_: AccountId, exc: TidegateError) -> None:
         """An account cannot prove itself now: show it, unless it passes by itself."""
@@ -124,6 +135,34 @@ class Engine:
             self.observe(id_, CredentialRejected(exc.title, renewable=False))
         elif isinstance(exc, VaultError):
             self.sign_in(id_, SignIn.LOCKED, exc.title)
+
+    # --- quota from the usage endpoints ---
+
+    def asks(self, id_: AccountId, jitter: float) -> None:
+        """A usage endpoint is being asked about this account. Remembered first, so that no restart asks at once."""
+        state = self.pool.state(id_)
+        if state:
+            self._put(polling.asked(state, self._clock(), jitter))
+            self._saved(self.pool)
+
+    def learn(self, id_: AccountId, reading: polling.Reading) -> None:
+        """Fold what the endpoint said into the Pool."""
+        before = self.pool.state(id_)
+        if before is None:
+            return
+        after = polling.learned(before, reading, self._clock())
+        self._put(after)
+        self._saved(self.pool)
+        label = before.account.label
+        if len(after.cooldowns) < len(before.cooldowns):
+            log.info("%s has quota again, before its reset", label)
+            self._bus.publish(Changed(f"{label} has quota again"))
+        elif quota.news(before.windows, after.windows):
+            self._bus.publish(Changed(f"{label}: new quota reading"))
+
+    def heed_clock(self) -> None:
+        """Readings of the future are of now: the clock has been set back."""
+        self.pool = polling.not_in_future(self.pool, self._clock())
 
     # --- the person's orders ---
 

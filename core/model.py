@@ -96,6 +96,8 @@ class Account:
     enabled: bool = True
     serves: Serves = Serves.ANY
     added_at: float = 0.0
+    borrowed_from: str = ""
+    """The program that owns the login and renews it: Tidegate uses it until it ends. Empty for Tidegate's own."""
 
 
 class WindowStatus(StrEnum):
@@ -156,6 +158,23 @@ class Cooldown:
 
 
 @dataclass(frozen=True, slots=True)
+class Polling:
+    """What is remembered of asking a usage endpoint about one account. Saved with the Pool: its budget outlives us."""
+
+    asked_at: float = 0.0
+    rest_s: float = 0.0
+    """How long it is left alone after `asked_at`, beyond the usual; 0.0 when it answers well."""
+    spread: float = 1.0
+    """A factor by chance for the waits since `asked_at`, so that accounts are not asked in step."""
+    throttled: int = 0
+    """429s; each good answer takes one back."""
+    failures: int = 0
+    """Other failures in a row."""
+    unreadable: bool = False
+    """This login may not ask, ever."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
     """An account with everything that changes while it serves."""
 
@@ -169,6 +188,7 @@ class AccountState:
     served: int = 0
     last_used_at: float = 0.0
     refuses: frozenset[ClientKind] = frozenset()
+    polling: Polling = Polling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,6 +516,8 @@ class WindowView:
     resets_at: float | None
     level: Level
     family: ModelFamily | None = None
+    seen_at: float = 0.0
+    """When it was read: old numbers stay, with their age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -522,6 +544,7 @@ class AccountView:
     """Why it is the active one; empty for the others."""
     email: str = ""
     plan: str = ""
+    borrowed_from: str = ""
     in_flight: int = 0
     served: int = 0
     last_used_at: float = 0.0

@@ -1,47 +1,77 @@
-"""Who is due: logins are renewed before they run out, and accounts behind a locked vault are tried again."""
+"""Who is due: logins are renewed before they run out, locked vaults tried again, and quota read where nobody tells it.
+
+It wakes once a minute, and earlier only for a reading that is due.
+"""
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 
 from core.engine import Engine
 from core.errors import TidegateError
-from core.model import AccountId, SignIn
+from core.model import Account, AccountId, Polling, SignIn
+from core.policy.polling import Failed, Reading, TurnedAway, Unreadable, schedule
 from core.tokens import Tokens
+from core.usage_reading import UsageEndpoint
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 60.0
 """A login is renewed half an hour early, so a minute more or less is nothing; one wake-up a minute is cheap."""
+LEAST_PAUSE_S = 1.0
+READS_USAGE = "user:profile"
+"""The scope that the usage endpoint asks for; a setup token does not have it."""
 
 
 class Poller:
-    """Looks after the credentials of all accounts, also of those that rest."""
+    """Looks after the credentials of all accounts, also of those that rest, and after what is known of their quota."""
 
     def __init__(
-        self, engine: Engine, tokens: Tokens, clock: Callable[[], float], *, look_every_s: float = LOOK_EVERY_S
+        self,
+        engine: Engine,
+        tokens: Tokens,
+        usage: UsageEndpoint,
+        clock: Callable[[], float],
+        *,
+        look_every_s: float = LOOK_EVERY_S,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
+        """`jitter` gives numbers from 0 to 1."""
         self._engine = engine
         self._tokens = tokens
+        self._usage = usage
         self._clock = clock
         self._look_every_s = look_every_s
+        self._jitter = jitter
+        self._started_at = clock()
 
     async def run(self) -> None:
-        """Load every credential, then look once a minute, until cancelled."""
+        """Load every credential, then look, until cancelled."""
         for state in self._engine.pool.accounts:
             if state.sign_in is not SignIn.NEEDED:
                 await self._try(state.account.id, self._tokens.secret(state.account.id))
         while True:
-            await asyncio.sleep(self._look_every_s)
             await self.look()
+            await asyncio.sleep(self._pause_s())
 
     async def look(self) -> None:
-        """Try again what was locked, and renew what is due."""
+        """Try again what was locked, renew what is due, and read what is due."""
         for state in self._engine.pool.accounts:
             if state.sign_in is SignIn.LOCKED:
                 await self._try(state.account.id, self._tokens.secret(state.account.id))
         for id_ in self._tokens.due(self._clock()):
             await self._try(id_, self._tokens.refresh(id_))
+        self._engine.heed_clock()
+        for at, id_ in self._schedule():
+            if at <= self._clock():
+                await self._read(id_)
+
+    def _pause_s(self) -> float:
+        soonest = min((at - self._clock() for at, _ in self._schedule()), default=self._look_every_s)
+        return min(self._look_every_s, max(soonest, LEAST_PAUSE_S))
+
+    # --- logins ---
 
     async def _try(self, id_: AccountId, work: Awaitable[object]) -> None:
         try:
@@ -54,3 +84,50 @@ class Poller:
             state = self._engine.pool.state(id_)
             if state and state.sign_in is SignIn.LOCKED:  # what only the person can mend, a fresh login does not
                 self._engine.sign_in(id_, SignIn.OK)
+
+    # --- quota ---
+
+    def _schedule(self) -> list[tuple[float, AccountId]]:
+        engine = self._engine
+        return schedule(engine.pool, self._clock(), started_at=self._started_at, wanted_at=engine.wanted_at)
+
+    async def _read(self, id_: AccountId) -> None:
+        state = self._engine.pool.state(id_)
+        if state is None:  # removed while another one was read
+            return
+        self._engine.asks(id_, self._jitter())
+        try:
+            reading = await self._ask(state.account, state.polling)
+        except TidegateError as exc:
+            self._engine.without_secret(id_, exc)
+            reading = Failed(exc.title)
+        except Exception:  # the edge, as above
+            log.exception("%s: its quota could not be read", state.account.label)
+            reading = Failed("see the log")
+        self._engine.learn(id_, reading)
+        _tell(state.account, state.polling, reading)
+
+    async def _ask(self, account: Account, before: Polling) -> Reading:
+        secret = await self._tokens.secret(account.id)
+        scopes = self._tokens.scopes(account.id)
+        if scopes and READS_USAGE not in scopes:
+            return Unreadable()
+        reading = await self._usage.read(account.kind, secret)
+        # Renewed once, and used at the next reading. Not `renew`: what this endpoint refuses may still serve requests.
+        rejected = isinstance(reading, Failed) and reading.rejected and not before.failures
+        if rejected and self._tokens.ready(account.id) == secret:
+            await self._try(account.id, self._tokens.refresh(account.id))
+        return reading
+
+
+def _tell(account: Account, before: Polling, reading: Reading) -> None:
+    """Log what went wrong, the first time."""
+    match reading:
+        case Failed(text=text) if not before.failures:
+            log.info("%s: quota was not read: %s", account.label, text)
+        case TurnedAway() if not before.throttled:
+            log.info("%s: quota was not read: the usage endpoint is asked too often", account.label)
+        case Unreadable():
+            log.info("%s: this login may not read its quota; answers tell it", account.label)
+        case _:
+            pass

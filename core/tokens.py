@@ -129,6 +129,12 @@ class Tokens:
         login = self._logins.get(id_)
         return login.expires_at if login else None
 
+    def scopes(self, id_: AccountId) -> tuple[str, ...]:
+        """What the login in memory may be used for; empty when the provider did not say, and for a key."""
+        login = self._logins.get(id_)
+        credential = login.stored.credential if login else None
+        return credential.scopes if isinstance(credential, OAuthTokens) else ()
+
     def unsaved(self) -> tuple[AccountId, ...]:
         """Accounts whose newest login is in memory only, because the vault did not take it. Do not quit."""
         return tuple(id_ for id_, login in self._logins.items() if not login.saved)

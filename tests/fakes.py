@@ -29,6 +29,7 @@ __all__ = [
     "ANSWER",
     "ASK",
     "CLIENT_ID",
+    "NOW",
     "OAUTH_BETA",
     "VERSION",
     "Received",
@@ -77,6 +78,9 @@ def events(body: str) -> list[tuple[str, dict[str, Any]]]:
     return [
         (block.partition("\n")[0].removeprefix("event: "), json.loads(block.partition("data: ")[2])) for block in blocks
     ]
+
+
+NOW = 1_790_000_000.0
 
 
 @contextmanager

@@ -14,12 +14,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running() as sim:
-        yield sim
-
-
-@pytest.fixture
 async def here(sim: SimulatedProvider, tmp_path: Path) -> AsyncIterator[Instance]:
     async with instance(tmp_path, sim.endpoints()) as here:
         yield here

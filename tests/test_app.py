@@ -7,7 +7,6 @@ from pathlib import Path
 import anyio.to_thread
 import httpx
 import pytest
-from stage import MODEL, PROMPT, Stage, on_stage
 
 from core import app, remote
 from core.demo_run import Memory
@@ -16,6 +15,7 @@ from core.files import Paths
 from core.model import Notification, SignIn, Standing
 from core.simulator import faults
 from core.vault import Vault
+from tests.stage import MODEL, PROMPT, Stage, on_stage
 
 pytestmark = pytest.mark.anyio
 

@@ -26,6 +26,7 @@ from core.model import (
     Move,
     Outcome,
     Pin,
+    Polling,
     Pool,
     ProviderName,
     QuotaSpent,
@@ -36,6 +37,7 @@ from core.model import (
     SignIn,
     Strategy,
 )
+from core.policy.polling import Read
 from tests.pools import ANTHROPIC, GO, NOW, A, B, C, pool, resting, state
 
 HERE = ProviderName.ANTHROPIC
@@ -96,6 +98,16 @@ def test_an_account_is_chosen_by_the_engines_clock() -> None:
     assert stand.engine.serves(A, ANTHROPIC)
     assert isinstance(stand.engine.choose(ANTHROPIC, [A]), Exhausted)
     assert not stand.engine.serves(GONE, ANTHROPIC)
+
+
+def test_it_knows_when_somebody_last_asked_in_vain() -> None:
+    stand = Stand(resting("a", 60))
+
+    stand.engine.choose(ANTHROPIC)
+    stand.now += 60
+    stand.engine.choose(ANTHROPIC)
+
+    assert stand.engine.wanted_at == NOW
 
 
 # --- serving ---------------------------------------------------------------------------------------
@@ -179,6 +191,57 @@ def test_what_is_said_of_an_account_that_is_gone_is_ignored() -> None:
 
 
 # --- credentials -----------------------------------------------------------------------------------
+
+
+def test_a_question_to_the_usage_endpoint_is_saved_before_it_is_sent() -> None:
+    stand = Stand("a")
+
+    stand.engine.asks(A, 0.5)
+    stand.engine.asks(GONE, 0.5)
+
+    assert [p.accounts[0].polling for p in stand.saved] == [Polling(asked_at=NOW)]
+    assert stand.events == []
+
+
+def test_a_reading_is_saved_and_is_news_when_it_says_something_new() -> None:
+    stand = Stand("a")
+    windows = (QuotaWindow("5h", 0.4, NOW + 60, seen_at=NOW),)
+
+    for _ in range(2):
+        stand.engine.learn(A, Read(windows))
+    stand.engine.learn(GONE, Read(windows))
+
+    assert stand.events == [Changed("A: new quota reading")]
+    assert stand.saved[-1].accounts[0].windows == windows
+
+
+def test_a_reading_that_ends_a_rest_is_said() -> None:
+    stand = Stand(resting("a"))
+
+    stand.engine.learn(A, Read((QuotaWindow("5h", 0.4, NOW + 60, seen_at=NOW),)))
+
+    assert stand.events == [Changed("A has quota again")]
+    assert stand.engine.choose(ANTHROPIC) == Choice(A, "least used: 5 h at 40 %")
+
+
+def test_a_new_login_may_be_asked_about_again() -> None:
+    before = Polling(asked_at=NOW, unreadable=True)
+    stand = Stand(state("a", polling=before))
+
+    stand.engine.sign_in(A, SignIn.LOCKED)
+    locked = stand.state().polling
+    stand.engine.sign_in(A, SignIn.OK)
+
+    assert locked == before
+    assert stand.state().polling == Polling(asked_at=NOW)
+
+
+def test_a_clock_that_was_set_back_is_heeded() -> None:
+    stand = Stand(state("a", polling=Polling(asked_at=NOW + 9999)))
+
+    stand.engine.heed_clock()
+
+    assert stand.state().polling.asked_at == NOW
 
 
 def test_a_change_of_the_sign_in_is_said_once() -> None:

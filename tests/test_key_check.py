@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
@@ -10,18 +8,6 @@ from tests.fakes import SimulatedProvider, faults
 
 pytestmark = pytest.mark.anyio
 WHO = Identity("key:0123")
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running() as sim:
-        yield sim
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        yield http
 
 
 async def test_good_key_tells_its_organisation_and_costs_nothing(

@@ -17,12 +17,6 @@ SUBSCRIPTION = oauth.Purpose.SUBSCRIPTION
 
 
 @pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running() as sim:
-        yield sim
-
-
-@pytest.fixture
 def ada(sim: SimulatedProvider) -> SimulatedAccount:
     return sim.add_login("Ada")
 

@@ -128,7 +128,7 @@ def test_windows_are_shown_as_far_as_they_are_known_now() -> None:
     unknown = QuotaWindow("7d_new_thing")
 
     assert view(pool(state("a", windows=(USED, ended, unknown)))).windows == (
-        WindowView("5h", 0.62, NOW + 3600, Level.OK),
+        WindowView("5h", 0.62, NOW + 3600, Level.OK, seen_at=NOW),
         WindowView("7d", 0.0, None, Level.OK),
         WindowView("7d_new_thing", None, None, Level.UNKNOWN),
     )

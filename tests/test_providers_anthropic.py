@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from recorded import answer
 
 from core.model import (
     AccountKind,
@@ -27,6 +26,7 @@ from core.model import (
 from core.providers import PROVIDERS
 from core.providers.base import Provider
 from core.providers.headers import Headers
+from tests.recorded import answer
 
 CLAUDE = PROVIDERS[AccountKind.CLAUDE]
 API_KEY = PROVIDERS[AccountKind.API_KEY]

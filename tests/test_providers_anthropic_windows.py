@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from recorded import answer, content
 
 from core.model import AccountKind, ModelFamily, QuotaWindow, WindowStatus
 from core.providers import PROVIDERS
 from core.providers.anthropic import usage_windows
 from core.providers.headers import Headers
+from tests.recorded import answer, content
 
 CLAUDE = PROVIDERS[AccountKind.CLAUDE]
 API_KEY = PROVIDERS[AccountKind.API_KEY]

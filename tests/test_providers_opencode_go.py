@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from recorded import answer, content
 
 from core.model import (
     AccountKind,
@@ -25,6 +24,7 @@ from core.model import (
 from core.providers import PROVIDERS
 from core.providers.headers import Headers
 from core.providers.opencode_go import usage_windows
+from tests.recorded import answer, content
 
 GO = PROVIDERS[AccountKind.GO]
 NOW = 1_788_000_000.0

@@ -11,10 +11,10 @@ import brotli
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import content
 
 from core.model import ProviderName, Usage
 from core.providers.sse import EVENT_BYTES, Dialect, Tap, dialect_of
+from tests.recorded import content
 
 if sys.version_info >= (3, 14):
     from compression import zstd

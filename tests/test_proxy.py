@@ -3,11 +3,11 @@ import time
 
 import httpx
 import pytest
-from stage import MODEL, PROMPT, Stage
 
 from core.model import ProviderName
 from core.proxy import account_header, route
 from core.simulator import faults
+from tests.stage import MODEL, PROMPT, Stage
 
 BODY = {"model": MODEL, "max_tokens": 64, "messages": PROMPT}
 VERSION = {"anthropic-version": "2023-06-01"}
@@ -143,7 +143,7 @@ async def test_account_for_claude_code_alone_serves_nobody_else(stage: Stage) ->
         await stage.core.commands.run("disable", {"account": "Team"})
         refused = await client.post("/v1/messages", json=BODY)
         claude_code = await client.post("/v1/messages", json=BODY, headers={"user-agent": "claude-cli/2.1.329"})
-    assert [r.account for r in stage.sim.received] == ["Team", "Work"]
+    assert [r.account for r in stage.sim.received if r.path == "/v1/messages"] == ["Team", "Work"]
     assert (refused.status_code, claude_code.status_code) == (403, 200)
     assert "serves Claude Code only" in refused.json()["error"]["message"]
 

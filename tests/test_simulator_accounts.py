@@ -1,12 +1,12 @@
 """A simulated account's quota counts, refuses when it is full, and starts anew; its script is played in order."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.fakes import (
+    NOW,
     SimulatedAccount,
     SimulatedProvider,
     Window,
@@ -16,25 +16,7 @@ from tests.fakes import (
 
 pytestmark = pytest.mark.anyio
 
-NOW = 1_790_000_000.0
 GO_ASK: dict[str, Any] = {"model": "glm-5.3", "messages": [{"role": "user", "content": "Hello there"}]}
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running(clock=lambda: NOW) as running:
-        yield running
-
-
-@pytest.fixture
-async def work(sim: SimulatedProvider) -> SimulatedAccount:
-    return sim.add_login("Work")
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 def go_signed(account: SimulatedAccount) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The simulated sign-in: PKCE is checked, refresh tokens rotate, and one that is used twice ends the sign-in."""
 
-from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
 import httpx
@@ -33,18 +32,6 @@ AUTHORIZE = {
     "state": "st_1",
 }
 TOKEN = "/v1/oauth/token"
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running() as running:
-        yield running
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 def authorize_url(sim: SimulatedProvider, **changes: str) -> str:

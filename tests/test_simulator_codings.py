@@ -1,7 +1,6 @@
 """Answers are coded for clients that accept it, and a coded stream stays a stream."""
 
 import gzip
-from collections.abc import AsyncIterator
 from typing import Any
 
 import brotli
@@ -18,26 +17,6 @@ from tests.fakes import (
 )
 
 pytestmark = pytest.mark.anyio
-
-
-NOW = 1_790_000_000.0
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running(clock=lambda: NOW) as running:
-        yield running
-
-
-@pytest.fixture
-async def work(sim: SimulatedProvider) -> SimulatedAccount:
-    return sim.add_login("Work")
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from tests.fakes import (
     ASK,
+    NOW,
     SimulatedAccount,
     SimulatedProvider,
     faults,
@@ -16,25 +16,6 @@ from tests.fakes import (
 )
 
 pytestmark = pytest.mark.anyio
-
-NOW = 1_790_000_000.0
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running(clock=lambda: NOW) as running:
-        yield running
-
-
-@pytest.fixture
-async def work(sim: SimulatedProvider) -> SimulatedAccount:
-    return sim.add_login("Work")
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 async def test_a_query_changes_nothing_and_is_remembered(

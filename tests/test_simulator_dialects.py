@@ -1,7 +1,6 @@
 """The simulated answers satisfy the real SDK and OpenAI-style clients, whole and streamed."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
@@ -22,30 +21,12 @@ from tests.fakes import (
 
 pytestmark = pytest.mark.anyio
 
-NOW = 1_790_000_000.0
 WEATHER: dict[str, Any] = {
     "name": "get_weather",
     "description": "The weather",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 GO_ASK: dict[str, Any] = {"model": "glm-5.3", "messages": [{"role": "user", "content": "Hello there"}]}
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running(clock=lambda: NOW) as running:
-        yield running
-
-
-@pytest.fixture
-async def work(sim: SimulatedProvider) -> SimulatedAccount:
-    return sim.add_login("Work")
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 def sdk(sim: SimulatedProvider, account: SimulatedAccount) -> anthropic.AsyncAnthropic:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 
 import anthropic
 import httpx
@@ -19,20 +18,6 @@ from tests.fakes import (
 )
 
 pytestmark = pytest.mark.anyio
-
-NOW = 1_790_000_000.0
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running(clock=lambda: NOW) as running:
-        yield running
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 def test_a_program_without_a_loop_talks_to_a_simulator_in_a_thread() -> None:

@@ -1,6 +1,5 @@
 """A refusal has the status, headers and words of the real providers."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,9 +13,6 @@ from tests.fakes import (
 )
 
 pytestmark = pytest.mark.anyio
-
-
-NOW = 1_790_000_000.0
 
 
 REFUSALS: list[tuple[faults.Refusal, int, str, str]] = [
@@ -56,23 +52,6 @@ GO_REFUSALS: list[tuple[faults.Refusal, int, str]] = [
 
 
 GO_ASK: dict[str, Any] = {"model": "glm-5.3", "messages": [{"role": "user", "content": "Hello there"}]}
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running(clock=lambda: NOW) as running:
-        yield running
-
-
-@pytest.fixture
-async def work(sim: SimulatedProvider) -> SimulatedAccount:
-    return sim.add_login("Work")
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 def go_signed(account: SimulatedAccount) -> dict[str, str]:

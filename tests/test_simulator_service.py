@@ -1,6 +1,5 @@
 """Credentials, clients, bodies and paths are judged as the real providers judge them."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -19,25 +18,7 @@ from tests.fakes import (
 
 pytestmark = pytest.mark.anyio
 
-NOW = 1_790_000_000.0
 GO_ASK: dict[str, Any] = {"model": "glm-5.3", "messages": [{"role": "user", "content": "Hello there"}]}
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[SimulatedProvider]:
-    async with SimulatedProvider.running(clock=lambda: NOW) as running:
-        yield running
-
-
-@pytest.fixture
-async def work(sim: SimulatedProvider) -> SimulatedAccount:
-    return sim.add_login("Work")
-
-
-@pytest.fixture
-async def http(sim: SimulatedProvider) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, trust_env=False, timeout=5) as client:
-        yield client
 
 
 def go_signed(account: SimulatedAccount) -> dict[str, str]:

@@ -123,9 +123,18 @@ async def test_an_api_key_is_always_ready(world: World) -> None:
 
     assert world.tokens.ready(ANNA) == "key-1"
     assert world.tokens.expires_at(ANNA) is None
+    assert world.tokens.scopes(ANNA) == ()
     await world.tokens.refresh(ANNA)
     assert world.tokens.due(world.server.now) == []
     assert world.server.received == []
+
+
+async def test_what_a_login_may_be_used_for_is_known_once_it_is_in_memory(world: World) -> None:
+    unknown = world.tokens.scopes(ANNA)
+
+    await world.tokens.store(ANNA, OAuthTokens("access", "refresh", NOW + HOUR_S, ("user:inference",)))
+
+    assert (unknown, world.tokens.scopes(ANNA)) == ((), ("user:inference",))
 
 
 async def test_a_login_that_has_ended_is_renewed_and_stored_as_the_next_generation(world: World) -> None:

@@ -66,6 +66,7 @@ def _view(pool: Pool, state: AccountState, serving: Choice | None, now: float) -
         reason=serving.reason if serving else "",
         email=account.identity.email,
         plan=account.identity.plan,
+        borrowed_from=account.borrowed_from,
         in_flight=state.in_flight,
         served=state.served,
         last_used_at=state.last_used_at,
@@ -73,4 +74,5 @@ def _view(pool: Pool, state: AccountState, serving: Choice | None, now: float) -
 
 
 def _window(window: QuotaWindow) -> WindowView:
-    return WindowView(window.name, window.utilization, window.resets_at, level(window.utilization), window.family)
+    shown = level(window.utilization)
+    return WindowView(window.name, window.utilization, window.resets_at, shown, window.family, window.seen_at)

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stage import MODEL, Stage
 
 from core import app
 from core.demo_run import Memory
 from core.files import Paths
 from core.providers.coding import decoded
 from core.vault import Vault
+from tests.stage import MODEL, Stage
 
 STREAM = (
     'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":9}}}\n\n'

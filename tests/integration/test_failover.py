@@ -6,10 +6,10 @@ from typing import Any
 import anthropic
 import httpx
 import pytest
-from stage import MODEL, PROMPT, Stage
 
 from core.model import Cause, SignIn, Standing
 from core.simulator import SimulatedAccount, faults
+from tests.stage import MODEL, PROMPT, Stage
 
 pytestmark = pytest.mark.anyio
 SESSION = {"x-claude-code-session-id": "one"}

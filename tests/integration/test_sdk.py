@@ -3,7 +3,8 @@
 import anthropic
 import anyio.to_thread
 import pytest
-from stage import MODEL, PROMPT, Stage
+
+from tests.stage import MODEL, PROMPT, Stage
 
 pytestmark = pytest.mark.anyio
 WEATHER = {

@@ -10,11 +10,11 @@ from urllib.parse import quote
 import anthropic
 import httpx
 import pytest
-from stage import MODEL, PROMPT, Stage, on_stage
 
 from core.files import Paths
 from core.logs import start_logging
 from core.simulator import SimulatedAccount, faults
+from tests.stage import MODEL, PROMPT, Stage, on_stage
 
 pytestmark = pytest.mark.anyio
 
