@@ -20,6 +20,12 @@ from tests.fakes_vault import MemoryBackend
 
 LOCAL_KEY = "tg-local-key-of-the-tests"
 NOBODY = "http://127.0.0.1:9"
+OFFLINE = {
+    "TIDEGATE_ANTHROPIC_API_URL": NOBODY,
+    "TIDEGATE_ANTHROPIC_AUTHORIZE_URL": NOBODY,
+    "TIDEGATE_ANTHROPIC_TOKEN_URL": NOBODY,
+    "TIDEGATE_OPENCODE_GO_URL": NOBODY,
+}
 NOBODY_ANSWERS = Endpoints(NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
 """So that a made-up key asks no provider."""
 

@@ -15,13 +15,14 @@ from core.files import Paths
 from core.model import Notification, SignIn, Standing
 from core.simulator import faults
 from core.vault import Vault
+from tests.instance import OFFLINE
 from tests.stage import MODEL, PROMPT, Stage, on_stage
 
 pytestmark = pytest.mark.anyio
 
 
 def options(**given: object) -> app.Options:
-    chosen: dict[str, object] = {"vault": Vault(Memory()), "port": 0, "environ": {}} | given
+    chosen: dict[str, object] = {"vault": Vault(Memory()), "port": 0, "environ": OFFLINE} | given
     return app.Options(**chosen)  # type: ignore[arg-type]
 
 

@@ -19,7 +19,7 @@ from core.vault import Vault
 from core.wording import TERMS
 from tests.fakes import SimulatedProvider, allow, code_shown, simulator_in_thread
 from tests.fakes_vault import MemoryBackend
-from tests.instance import NOBODY
+from tests.instance import OFFLINE
 
 KEY = "sk-ant-api03-EXAMPLE-0001"
 OTHER_KEY = "sk-ant-api03-EXAMPLE-0002"
@@ -31,7 +31,7 @@ class Tidegate:
     def __init__(self, folder: Path) -> None:
         self.paths = Paths(folder)
         self.environ = {"TIDEGATE_VAULT_KEY": "a passphrase of the tests", "NO_COLOR": "1", "COLUMNS": "120"}
-        self.environ |= {"TIDEGATE_ANTHROPIC_API_URL": NOBODY, "TIDEGATE_OPENCODE_GO_URL": NOBODY}
+        self.environ |= OFFLINE
         self.options = ["--data-dir", str(folder), "--vault", "file"]
 
     def __call__(self, *words: str, input: str = "") -> Result:  # noqa: A002 - as the runner calls it
@@ -59,7 +59,7 @@ def two(tidegate: Tidegate) -> Tidegate:
 @pytest.fixture
 def core(tidegate: Tidegate) -> Iterator[app.Core]:
     """The same installation, running."""
-    options = app.Options(vault=Vault(MemoryBackend()), port=0, environ={})
+    options = app.Options(vault=Vault(MemoryBackend()), port=0, environ=OFFLINE)
     with (
         start_blocking_portal("asyncio") as portal,
         portal.wrap_async_context_manager(app.running(tidegate.paths, options)) as core,
