@@ -26,7 +26,7 @@ def resolve(pool: Pool, text: str) -> AccountId:
     if len(found) == 1:
         return found[0].id
     if not accounts:
-        raise UsageError("There is no account yet", "Add one: tidegate add api-key, add go, or add claude --paste.")
+        raise UsageError("There is no account yet", "Add one: tidegate add api-key, add go, or add claude.")
     listed = ", ".join(f"{n} {a.label} ({a.id})" for n, a in enumerate(accounts, 1) if not found or a in found)
     if found:
         raise UsageError(f"{text!r} fits several accounts", f"Say which by id: {listed}.")

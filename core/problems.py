@@ -14,7 +14,7 @@ NO_RETRY: HeaderLine = (b"x-should-retry", b"false")
 """Anthropic's clients obey it; without it Claude Code repeats a 401 for three minutes."""
 UNKNOWN: HeaderLine = (b"x-tidegate-outcome", b"unknown")
 _ADD = {
-    ProviderName.ANTHROPIC: "`tidegate add claude --paste` or `tidegate add api-key`",
+    ProviderName.ANTHROPIC: "`tidegate add claude` or `tidegate add api-key`",
     ProviderName.OPENCODE_GO: "`tidegate add go`",
 }
 

@@ -54,7 +54,7 @@ def greeting(snapshot: Snapshot, problems: tuple[str, ...]) -> list[str]:
         states = (f"{account.label} ({STANDING_NAMES[account.standing]})" for account in snapshot.accounts)
         lines.append(f"Accounts: {', '.join(states)}")
     else:
-        lines.append("No account yet. Add one: tidegate add claude --paste, tidegate add api-key, or tidegate add go")
+        lines.append("No account yet. Add one: tidegate add claude, tidegate add api-key, or tidegate add go")
     lines.append("Point a client at it: tidegate connect claude-code --print, tidegate connect opencode --print")
     lines.append("Stop with Ctrl-C.")
     return lines

@@ -82,7 +82,7 @@ def test_when_somebody_is_ready_again_the_client_should_repeat_itself(ready_at: 
 
 @pytest.mark.parametrize(
     ("provider", "command"),
-    [(ProviderName.ANTHROPIC, "`tidegate add claude --paste`"), (ProviderName.OPENCODE_GO, "`tidegate add go`")],
+    [(ProviderName.ANTHROPIC, "`tidegate add claude`"), (ProviderName.OPENCODE_GO, "`tidegate add go`")],
 )
 def test_without_an_account_the_client_reads_how_to_add_one(provider: ProviderName, command: str) -> None:
     answer = nobody_ready(Exhausted(None, ()), provider, NOW)
