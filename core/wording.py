@@ -58,8 +58,9 @@ def percent(utilization: float | None) -> str:
 
 def window_name(window: QuotaWindow | WindowView) -> str:
     """`5 h`, `week`, `opus week`; an unknown window keeps the provider's own name."""
-    name = WINDOW_NAMES.get(window.name, window.name.replace("_", " "))
-    return f"{window.family} {name.removeprefix('model ')}" if window.family else name
+    name = window.name.removesuffix(f"_{window.family}") if window.family else window.name
+    said = WINDOW_NAMES.get(name, name.replace("_", " "))
+    return f"{window.family} {said.removeprefix('model ')}" if window.family else said
 
 
 def clock_time(at: float, now: float) -> str:

@@ -120,8 +120,9 @@ def test_the_tightest_window_is_never_emptier_than_another_that_counts(
         ([window("5h", 0.51)], True),
         ([window("5h", 0.5, resets_at=LATER + 60)], True),
         ([window("5h", 0.5, status=WindowStatus.WARNING)], True),
+        ([window("5h", 0.5, resets_at=LATER + 1.5)], False),
+        ([window("5h", 0.5, resets_at=None)], True),
         ([window("5h", 0.5), window("7d")], True),
-        ([], True),
     ],
 )
 def test_a_reading_that_says_the_same_again_is_no_news(after: list[QuotaWindow], *, is_news: bool) -> None:

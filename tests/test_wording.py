@@ -47,6 +47,7 @@ def test_a_share_is_never_below_0_or_above_100_percent(utilization: float) -> No
         ("5h", None, "5 h"),
         ("7d", None, "week"),
         ("7d", "opus", "opus week"),
+        ("7d_opus", "opus", "opus week"),
         ("7d_oi", None, "model week"),
         ("7d_oi", "fable", "fable week"),
         ("rolling", None, "5 h"),

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 from core.model import ModelFamily, QuotaWindow, WindowStatus
 
+RESET_JITTER_S = 60.0
+"""Resets that the provider tells differ by a second or two from answer to answer; a new window is hours away."""
+
 
 def merge(known: Iterable[QuotaWindow], seen: Iterable[QuotaWindow]) -> tuple[QuotaWindow, ...]:
     """Known windows overwritten by newer readings of the same window; windows that were not mentioned stay."""
@@ -17,8 +20,17 @@ def merge(known: Iterable[QuotaWindow], seen: Iterable[QuotaWindow]) -> tuple[Qu
 
 
 def news(before: Iterable[QuotaWindow], after: Iterable[QuotaWindow]) -> bool:
-    """Whether later readings say something else, and not only the same again."""
-    return [replace(window, seen_at=0.0) for window in before] != [replace(window, seen_at=0.0) for window in after]
+    """Whether merged readings say something else than before, and not only the same again."""
+    known = {(window.name, window.family): window for window in before}
+    return any(_differs(known.get((window.name, window.family)), window) for window in after)
+
+
+def _differs(before: QuotaWindow | None, after: QuotaWindow) -> bool:
+    if before is None or (before.utilization, before.status) != (after.utilization, after.status):
+        return True
+    if before.resets_at is None or after.resets_at is None:
+        return before.resets_at is not after.resets_at
+    return abs(before.resets_at - after.resets_at) >= RESET_JITTER_S
 
 
 def current(window: QuotaWindow, now: float) -> QuotaWindow:
