@@ -4,7 +4,6 @@ The credential goes into the vault first, then the account into the config, then
 leaves nothing behind. The same key twice is nothing to do; the same login again signs in in place.
 """
 
-import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Collection, Iterable
@@ -16,6 +15,7 @@ from core import key_check, oauth
 from core.config import Config, ConfigFile
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
+from core.known import SETUP_TOKEN_LIFE_S, SETUP_TOKEN_PREFIX, identity_of, same
 from core.model import (
     Account,
     AccountId,
@@ -36,10 +36,6 @@ from core.wording import KIND_NAMES
 log = logging.getLogger(__name__)
 
 MAX_KEY_BYTES = 1024
-SETUP_TOKEN_PREFIX = "sk-ant-oat"  # noqa: S105 - how such a token begins, not one
-"""What `claude setup-token` prints: a login in the form of a key."""
-SETUP_TOKEN_LIFE_S = 365 * 86_400.0
-_BY_KEY = "key:"
 
 
 class Admission:
@@ -62,7 +58,7 @@ class Admission:
         self._http = http
         self._now = now
 
-    async def key(self, order: AddKey) -> Done:
+    async def key(self, order: AddKey, *, enabled: bool = True) -> Done:
         """A key that the provider takes, checked with one free request. Raises SignInFailed when it refuses."""
         if order.kind is AccountKind.CLAUDE:
             raise UsageError("A Claude subscription has no key", "Use `tidegate add claude`.")
@@ -74,7 +70,7 @@ class Admission:
             return await self.add(AccountKind.CLAUDE, order.label, order.serves, identity, login)
         refuse_known(self._config.current.accounts, order.kind, identity)
         checked = await key_check.whose(order.kind, key, identity, self._endpoints(), self._http())
-        done = await self.add(order.kind, order.label, order.serves, checked or identity, ApiKey(key))
+        done = await self.add(order.kind, order.label, order.serves, checked or identity, ApiKey(key), enabled=enabled)
         if checked is None:
             return replace(done, text=f"{done.text}. The provider could not be asked whether the key is good")
         return done
@@ -87,7 +83,9 @@ class Admission:
         await self._tokens.store(known.id, grant.tokens)
         self._engine.sign_in(known.id, SignIn.OK)
         email = grant.identity.email or known.identity.email
-        await self.change([known.id], lambda a: replace(a, identity=replace(a.identity, email=email)))
+        await self.change(  # a borrowed login becomes Tidegate's own here
+            [known.id], lambda a: replace(a, identity=replace(a.identity, email=email), borrowed_from="")
+        )
         return Done(f"{known.label} is signed in again", known.id)
 
     async def console(self, order: BeginLogin, grant: oauth.Grant) -> Done:
@@ -98,11 +96,20 @@ class Admission:
         return await self.add(AccountKind.API_KEY, order.label, order.serves, identity, ApiKey(key))
 
     async def add(
-        self, kind: AccountKind, label: str, serves: Serves, identity: Identity, credential: Credential
+        self,
+        kind: AccountKind,
+        label: str,
+        serves: Serves,
+        identity: Identity,
+        credential: Credential,
+        *,
+        enabled: bool = True,
+        borrowed_from: str = "",
     ) -> Done:
         """Store the credential, then list the account. When it cannot be listed, the credential goes again."""
         wanted = valid_label(label) if label else None
-        account = Account(AccountId(secrets.token_hex(4)), "", kind, identity, serves=serves, added_at=self._now())
+        id_, now = AccountId(secrets.token_hex(4)), self._now()
+        account = Account(id_, "", kind, identity, enabled, serves, added_at=now, borrowed_from=borrowed_from)
 
         def edit(now: Config) -> Config:
             refuse_known(now.accounts, kind, identity)
@@ -145,23 +152,6 @@ def valid_key(text: str) -> str:
     if not key or len(key) > MAX_KEY_BYTES or not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError("This does not look like a key", "Paste the whole key, one line without spaces.")
     return key
-
-
-def identity_of(key: str) -> Identity:
-    """What a key is known by before the provider is asked: a digest of it."""
-    return Identity(account_uuid=f"{_BY_KEY}{hashlib.sha256(key.encode()).hexdigest()[:16]}")
-
-
-def same(accounts: Iterable[Account], kind: AccountKind, identity: Identity) -> Account | None:
-    """The account with this key or login. Who is not known by the provider's ids is never the same by guess."""
-
-    def who(identity: Identity) -> tuple[str, str]:
-        by_key = identity.account_uuid.startswith(_BY_KEY)  # whose organisation is learned later, if at all
-        return identity.account_uuid, "" if by_key else identity.organization_uuid
-
-    if not identity.account_uuid:
-        return None
-    return next((a for a in accounts if a.kind is kind and who(a.identity) == who(identity)), None)
 
 
 def refuse_known(accounts: Iterable[Account], kind: AccountKind, identity: Identity) -> None:

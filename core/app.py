@@ -27,6 +27,7 @@ from core.files import Paths, instance_lock
 from core.front import Front
 from core.guard import Guard
 from core.history import EventRow, History
+from core.link import Patience
 from core.listener import Limits, Listener
 from core.model import ApiKey, Changed, Event, Notification, Settings, Snapshot
 from core.policy import alerts
@@ -34,7 +35,7 @@ from core.poller import Poller
 from core.proxy import Proxy
 from core.sessions import Sessions
 from core.tokens import Tokens
-from core.upstream import Patience, Upstream
+from core.upstream import Upstream
 from core.usage_reading import UsageEndpoint
 from core.vault import Stored, Vault, open_vault
 

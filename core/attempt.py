@@ -8,12 +8,13 @@ import contextlib
 from collections.abc import Callable
 
 from core.exchange import Incoming, Simple
+from core.link import Failure, Response
 from core.model import Cut, Endpoints, NotDelivered, Outcome, Request, Served, Unknown, UpstreamFailed
 from core.problems import bad_gateway
 from core.providers.base import Provider, event_status
 from core.providers.headers import for_client
 from core.providers.sse import Tap, dialect_of
-from core.upstream import Failure, Response, Upstream, origin_of
+from core.upstream import Upstream, origin_of
 
 HOLD_BYTES = 256 * 1024
 HOLD_S = 2.0

@@ -220,6 +220,43 @@ def remove(session: Session, account: str, *, yes: bool) -> None:
     session.tell("remove", account=account)
 
 
+@main.command("import")
+@click.argument("path", required=False)
+@click.option("--from", "source", metavar="NAME", help="Of one program: claude-code, opencode, ccflare, …")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@as_json
+@click.pass_context
+def import_(ctx: click.Context, path: str | None, source: str | None, *, dry_run: bool, as_json: bool) -> None:
+    """Take over accounts that other programs have. Their files stay as they are; logins are borrowed, not renewed."""
+    import os  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from core.imports import VARIABLES  # noqa: PLC0415
+
+    if path is not None and source is not None:
+        raise click.UsageError("Say either PATH or --from.")
+    where = None if path is None else str(Path(path).expanduser().absolute())
+    environ = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    answer = ctx.obj.order("import", home=str(Path.home()), environ=environ, path=where, source=source, dry_run=dry_run)
+    if as_json:
+        _print_json(answer)
+    else:
+        _tell_import(answer["lines"])
+    outcomes = {line["outcome"] for line in answer["lines"]}
+    if not outcomes & {"import", "update"}:
+        ctx.exit(TidegateError.exit_code if "problem" in outcomes else NothingToDo.exit_code)
+
+
+def _tell_import(lines: "list[dict[str, Any]]") -> None:
+    from core.terminal import plain  # noqa: PLC0415
+    from core.wording import TERMS  # noqa: PLC0415
+
+    for line in lines:
+        click.echo(plain(line["text"]), err=line["outcome"] == "problem")
+    if any(line["outcome"] == "import" for line in lines):
+        click.echo(TERMS)
+
+
 # --- looking ---------------------------------------------------------------------------------------
 
 
@@ -245,7 +282,7 @@ def list_(session: Session, *, as_json: bool) -> None:
     elif answer["accounts"]:
         terminal.show_accounts(msgspec.convert(answer, Snapshot))
     else:
-        click.echo("No account yet. Add one: tidegate add api-key, add go, or add claude --paste.")
+        click.echo("No account yet. Add one: tidegate add api-key, add go, or add claude --paste; or tidegate import.")
 
 
 @main.command()

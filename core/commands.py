@@ -20,6 +20,7 @@ from core.admission import Admission
 from core.config import Config, ConfigFile, setting_texts, with_setting
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
+from core.import_run import Imports
 from core.login import SignIns
 from core.model import (
     Account,
@@ -38,6 +39,8 @@ from core.orders import (
     ChooseStrategy,
     Done,
     GetSetting,
+    Imported,
+    ImportFrom,
     LocalKey,
     Named,
     Nothing,
@@ -79,6 +82,7 @@ class Commands:
         self._config = config
         self._tokens = tokens
         self._admission = Admission(engine, config, tokens, endpoints=endpoints, http=http, now=now)
+        self._imports = Imports(engine, config, tokens, self._admission, endpoints=endpoints, http=http, now=now)
         self._sign_ins = SignIns(tokens.exchange, endpoints)
         self._local_key = local_key
         self._now = now
@@ -168,6 +172,10 @@ class Commands:
         """End a sign-in without an account."""
         self._sign_ins.cancel(order.id)
         return Done("The sign-in was cancelled")
+
+    async def take_over(self, order: ImportFrom) -> Imported:
+        """Accounts that other programs have."""
+        return await self._imports.run(order)
 
     async def remove(self, order: Named) -> Done:
         """An account goes, and its credential with it."""
@@ -326,6 +334,7 @@ COMMANDS: Mapping[str, Command] = {
     "paste_login": Command(PasteLogin, Commands.paste_login),
     "cancel_login": Command(CancelLogin, Commands.cancel_login),
     "rename": Command(Rename, Commands.rename),
+    "import": Command(ImportFrom, Commands.take_over),
     "remove": Command(Named, Commands.remove),
     "enable": Command(Named, Commands.enable),
     "disable": Command(Named, Commands.disable),

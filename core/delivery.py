@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import msgspec
 
 from core.exchange import Answer
+from core.link import Failure, Response
 from core.model import Cut, Outcome, Served, Usage
 from core.providers.headers import HeaderLine, for_client
 from core.providers.sse import Dialect, Tap, usage_of
-from core.upstream import Failure, Response
 
 PING_S = 45.0
 """Silence after which a stream gets a ping of ours; clients hang up after five minutes without a byte."""

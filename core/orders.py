@@ -4,6 +4,7 @@ Arguments are read strictly (an unknown one is an error); types with a secret ke
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
@@ -112,6 +113,19 @@ class SetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
+class ImportFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Take over accounts: from a file or folder, from one program by name, else from every program that is known.
+
+    `home` and `environ` are those of the person who orders: a running instance may have been started with others.
+    """
+
+    home: str
+    environ: dict[str, str] = {}
+    path: str | None = None
+    source: str | None = None
+    dry_run: bool = False
+
+
 # --- what is answered ------------------------------------------------------------------------------
 
 
@@ -144,3 +158,25 @@ class Pending:
     """A sign-in is still under way."""
 
     pending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ImportLine:
+    """What became of one account that was found, or would; `problem` is for what could not be read or kept."""
+
+    outcome: Literal["import", "update", "skip", "problem"]
+    text: str
+    label: str = ""
+    program: str = ""
+    kind: AccountKind | None = None
+    borrowed: bool = False
+    until_at: float | None = None
+    """When a login stops to serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import came to. With `dry_run` nothing was changed."""
+
+    dry_run: bool
+    lines: tuple[ImportLine, ...]

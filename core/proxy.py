@@ -17,6 +17,7 @@ from core.engine import Engine
 from core.errors import TidegateError
 from core.exchange import Answer, Incoming, Simple
 from core.history import History, RequestRow
+from core.link import Failure
 from core.model import (
     AccountId,
     AccountKind,
@@ -40,7 +41,7 @@ from core.providers.headers import HeaderLine, for_upstream
 from core.providers.incoming import describe
 from core.providers.sse import dialect_of
 from core.tokens import Tokens
-from core.upstream import Failure, Upstream, origin_of
+from core.upstream import Upstream, origin_of
 
 log = logging.getLogger(__name__)
 

@@ -65,6 +65,7 @@ def show_account(view: AccountView, now: float) -> None:
         "Serves clients": view.serves.value,
         "E-mail": view.email,
         "Plan": view.plan,
+        "Borrowed from": view.borrowed_from,
         "Requests served": str(view.served),
         "Last used": clock_time(view.last_used_at, now) if view.last_used_at else "",
     }
@@ -83,6 +84,8 @@ def state(view: AccountView, now: float) -> str:
         words += f": {view.detail}"
     if view.until_at is not None:
         words += f", until {clock_time(view.until_at, now)}"
+    if view.borrowed_from:
+        words += f" (borrowed from {view.borrowed_from})"
     if view.pinned:
         until = f" until {clock_time(view.pinned_until_at, now)}" if view.pinned_until_at is not None else ""
         words += f" (pinned{until})"

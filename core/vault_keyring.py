@@ -25,18 +25,18 @@ class KeyringItems:
 
     def get(self, key: str) -> tuple[str, ...]:
         """The item, if it is there."""
-        with _translated():
+        with translated():
             secret = self._ring.get_password(self._prefix + key, _USER)
         return () if secret is None else (secret,)
 
     def set(self, key: str, secret: str) -> None:
         """Replace the item, or make it."""
-        with _translated():
+        with translated():
             self._ring.set_password(self._prefix + key, _USER, secret)
 
     def delete(self, key: str) -> None:
         """Remove the item, if it is there."""
-        with _translated():
+        with translated():
             if self._ring.get_password(self._prefix + key, _USER) is not None:
                 self._ring.delete_password(self._prefix + key, _USER)
 
@@ -58,7 +58,8 @@ def native_keyring() -> KeyringBackend:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Every error of keyring as one of ours."""
     try:
         yield
     except KeyringLocked as exc:

@@ -6,10 +6,12 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from ssl import SSLContext
 from typing import Any
 
-from core.upstream import Upstream, _Link, origin_of
+from core.link import Link
+from core.upstream import Origin, Upstream, origin_of
 
 WAIT_S = 5.0
 """Nothing in these tests takes that long; it ends a test that waits for what never comes."""
@@ -332,9 +334,15 @@ class Wire:
         return b"".join(self.writes)
 
 
-def linked(upstream: Upstream, url: str) -> tuple[_Link, Line]:
+def link_of(upstream: Upstream, origin: Origin) -> Link:
+    """A connection as `upstream` makes them, without a socket."""
+    whole, lost = partial(upstream._give_back, origin), partial(upstream._forget, origin)
+    return Link(upstream.loop, upstream.patience, whole=whole, lost=lost)
+
+
+def linked(upstream: Upstream, url: str) -> tuple[Link, Line]:
     """A connection to an origin that a test plays by hand; the next request to there goes out on it."""
-    link = _Link(upstream, origin_of(url))
+    link = link_of(upstream, origin_of(url))
     line = Line(link)
-    upstream.give_back(link, reusable=True)
+    upstream._give_back(origin_of(url), link, reusable=True)
     return link, line

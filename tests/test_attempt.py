@@ -11,6 +11,7 @@ import pytest
 
 from core.attempt import ERROR_BYTES, HOLD_BYTES, HOLD_S, Attempt, outcome_of
 from core.exchange import Incoming
+from core.link import Failure, Patience
 from core.model import (
     AccountKind,
     Cut,
@@ -27,7 +28,7 @@ from core.model import (
 )
 from core.providers import PROVIDERS
 from core.providers.headers import Headers
-from core.upstream import Failure, Patience, Upstream
+from core.upstream import Upstream
 from tests.raw import Line, Peer, a_few_turns, answer, chunked, leftovers, linked, played
 from tests.recorded import content
 

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from core.attempt import Attempt
 from core.delivery import COPY_BYTES, PING, Delivery
 from core.exchange import Answer, Incoming, Simple
+from core.link import Link, Response
 from core.listener import Listener
 from core.model import AccountKind, Cut, Endpoints, Outcome, ProviderName, Request, Served, Usage
 from core.providers import PROVIDERS
 from core.providers.headers import Headers
 from core.providers.sse import Dialect, Tap
-from core.upstream import Response, Upstream, _Link, origin_of
+from core.upstream import Upstream, origin_of
 from tests.raw import (
     Client,
     Line,
@@ -82,7 +83,7 @@ def streamed(body: bytes, frame: str = "chunked", coding: bytes = b"") -> bytes:
 class Rig:
     """A provider's connection, an attempt, a delivery and a client's connection, all played by hand."""
 
-    link: _Link
+    link: Link
     line: Line
     wire: Wire = field(default_factory=Wire)
     outcome: Outcome | None = None
