@@ -73,7 +73,8 @@ def _account(view: AccountView, now: float) -> str:
     state = view.detail or STANDING_NAMES[view.standing]
     if view.until_at is not None:
         state += f" until {clock_time(view.until_at, now)}"
-    facts = [KIND_NAMES[view.kind], view.plan, view.email, f"{view.served} served"]
+    borrowed = f"borrowed from {view.borrowed_from}" if view.borrowed_from else ""
+    facts = [KIND_NAMES[view.kind], view.plan, view.email, borrowed, f"{view.served} served"]
     windows = "".join(_window(window, now) for window in view.windows)
     serving = f"Serves now: {view.reason}" if view.active else ""
     if view.pinned:

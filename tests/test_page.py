@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -155,3 +156,8 @@ def test_the_page_asks_for_itself_again_and_a_message_does_not() -> None:
     message = page.message(EVIL, "hint")
     _checked(message)
     assert "refresh" not in message.replace(page._STYLE, "")
+
+
+def test_login_of_another_program_names_its_owner() -> None:
+    borrowed = dataclasses.replace(WORK, borrowed_from="Claude Code")
+    assert "borrowed from Claude Code" in page.render(Snapshot(at=0.0, accounts=(borrowed,)))

@@ -190,3 +190,8 @@ def test_next_change_is_the_first_end_of_a_rest_a_pin_or_a_window_that_is_still_
     assert menu.changes_at(snapshot(*views), NOW) == NOW + 100
     assert menu.changes_at(snapshot(*views), NOW + 100) == NOW + 200
     assert menu.changes_at(snapshot(account()), NOW) is None
+
+
+def test_login_of_another_program_is_marked_as_borrowed() -> None:
+    assert row(account(borrowed_from="Claude Code")).label.startswith("Work (borrowed) — ")
+    assert row(account(borrowed_from="Claude Code", pinned=True)).label.startswith("Work (pinned, borrowed) — ")

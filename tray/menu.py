@@ -242,8 +242,8 @@ def _nobody(views: Sequence[AccountView], now: float) -> str:
 
 
 def _row(view: AccountView, now: float) -> str:
-    pinned = " (pinned)" if view.pinned else ""
-    return f"{_label(view)}{pinned} — {_state(view, now)}"
+    marks = ", ".join(filter(None, ("pinned" if view.pinned else "", "borrowed" if view.borrowed_from else "")))
+    return f"{_label(view)}{f' ({marks})' if marks else ''} — {_state(view, now)}"
 
 
 def _label(view: AccountView) -> str:
