@@ -2,12 +2,16 @@
 
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import anyio
 from PIL import Image
 from Xlib.display import Display
 
+from core.model import Account, AccountState, FailedOver, Pool
+from core.policy.alerts import notification
+from tests.desktop.pictures import readme
 from tests.desktop.robot import centre
 from tests.desktop.session import Session, desktop
 from tests.desktop.test_desktop import MENU_HEIGHT, SECONDS, tray
@@ -17,11 +21,6 @@ TARGET = Path(__file__).parents[2] / "icons/screenshot.png"
 BACKGROUND = (58, 84, 110)
 BOTTOM_RIGHT = "3"
 SCREEN = "640x400x24"
-MESSAGE = {
-    "title": "Work took over",
-    "body": "Home rests until its 5 h window resets.",
-    "key": "moved",
-}
 
 
 async def main() -> None:
@@ -31,14 +30,25 @@ async def main() -> None:
             _paint(session)
             _put_notifications_out_of_the_way(session)
             icon = await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
-            driver.command(notify=MESSAGE)
-            await robot.until_notified(MESSAGE["title"], SECONDS)
+            message = the_move(time.time())
+            driver.command(notify=message)
+            await robot.until_notified(message["title"], SECONDS)
             await robot.until_seen(lambda _: len(robot.popups()) == 1, SECONDS, "notification")
             await robot.click(*centre(icon))
             await robot.until_popup(MENU_HEIGHT, SECONDS)
             await anyio.sleep(1)  # fades in
             picture = robot.look()
     picture.quantize(128, dither=Image.Dither.NONE).save(TARGET, optimize=True)
+
+
+def the_move(now: float) -> dict[str, str]:
+    """What the product says of the failover that the picture shows."""
+    home, work = (next(a for a in readme(now).accounts if a.label == label) for label in ("Home", "Work"))
+    states = tuple(AccountState(Account(a.id, a.label, a.kind)) for a in (home, work))
+    event = FailedOver(home.id, work.id, home.detail, home.until_at)
+    message = notification(event, Pool(states), now)
+    assert message
+    return {"title": message.title, "body": message.body, "key": message.key}
 
 
 def _paint(session: Session) -> None:
