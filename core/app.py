@@ -21,7 +21,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from core import __version__, asgi, config, remote
 from core.bus import Bus
 from core.commands import Commands
-from core.engine import Engine
+from core.engine import MOVES_KEPT, Engine
 from core.errors import TidegateError
 from core.files import Paths, instance_lock
 from core.front import Front
@@ -43,7 +43,6 @@ log = logging.getLogger(__name__)
 
 VaultKind = Literal["keyring", "file"]
 LOCAL_KEY = "local-key"
-MOVES_SHOWN = 20
 GRACE_S = 15.0
 """What answers in progress get when Tidegate stops."""
 SWITCH_INTERVAL_S = 0.0005
@@ -107,7 +106,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
     async with AsyncExitStack() as stack:
         core, vault = await _wired(stack, paths, options)
         await _local_key_made(vault, core.config)
-        upstream = Upstream(_tls(), options.patience)
+        upstream = Upstream(_tls, options.patience)
         stack.callback(upstream.close)
         proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock)
 
@@ -162,7 +161,7 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         options.clock,
         saved=history.save_pool,
         moved=lambda move: history.record(EventRow(move.at, move, move.text)),
-        moves=await history.moves(MOVES_SHOWN),
+        moves=await history.moves(MOVES_KEPT),
         demo=options.demo,
     )
     engine.notifications = settings().notifications
@@ -260,17 +259,13 @@ def _key(stored: Stored) -> str:
     return stored.credential.key if isinstance(stored.credential, ApiKey) else ""
 
 
-def _tls() -> Callable[[], ssl.SSLContext]:
-    """The one TLS context, with the roots the system trusts. Made on first use: it takes 50 ms."""
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """The one TLS context of the process, with the roots the system trusts. Made on first use: it takes 50 ms."""
+    import truststore  # noqa: PLC0415 - only where TLS is spoken
 
-    @functools.cache
-    def context() -> ssl.SSLContext:
-        import truststore  # noqa: PLC0415 - only where TLS is spoken
-
-        made = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        made.set_alpn_protocols(["http/1.1"])
-        return made
-
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 
@@ -283,7 +278,7 @@ class _HttpClient:
     def __call__(self) -> httpx.AsyncClient:
         if self._client is None:
             self._client = httpx.AsyncClient(
-                verify=_tls()(),
+                verify=_tls(),
                 headers={"user-agent": USER_AGENT},
                 timeout=CONTROL_TIMEOUT_S,
                 follow_redirects=False,

@@ -94,7 +94,6 @@ class SessionProgress:
     question: str = ""
     account: str = ""
     pieces: int = 0
-    streaming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +214,10 @@ class _Agent:
         asked = 0
         while plan.rounds is None or asked < plan.rounds:
             question = _QUESTIONS[(self._index + asked) % len(_QUESTIONS)]
-            self._show(replace(self._shown, question=question, streaming=True, pieces=0))
+            self._show(replace(self._shown, question=question, pieces=0))
             self._board.asked += 1
             problem = await self._ask(question)
             self._count(problem)
-            self._show(replace(self._shown, streaming=False))
             asked += 1
             await asyncio.sleep(plan.pause_s)
 

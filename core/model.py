@@ -139,7 +139,6 @@ class Cause(StrEnum):
     QUOTA = "quota"
     THROTTLED = "throttled"
     CREDIT = "credit"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

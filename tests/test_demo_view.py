@@ -52,7 +52,7 @@ PROGRESS = Progress(
     problems=("529: Overloaded",),
     broken=1,
     moves=1,
-    sessions=(SessionProgress("session 1", "Why?", "Home", 7, streaming=True), SessionProgress("session 2")),
+    sessions=(SessionProgress("session 1", "Why?", "Home", 7), SessionProgress("session 2")),
 )
 
 
