@@ -29,6 +29,7 @@ from core.guard import Guard
 from core.history import EventRow, History
 from core.link import Patience
 from core.listener import Limits, Listener
+from core.logs import start_logging
 from core.model import ApiKey, Changed, Event, Notification, Settings, Snapshot
 from core.policy import alerts
 from core.poller import Poller
@@ -95,6 +96,12 @@ class Core:
                 show(message)
 
         self.bus.subscribe(tell)
+
+
+def keep_log(paths: Paths, options: Options) -> None:
+    """Log into the installation's file, at the level that settings and environment say. Raises TidegateError."""
+    level = config.effective(config.glance(paths.config), options.environ).log
+    start_logging(paths, level, to_terminal=False)
 
 
 @asynccontextmanager

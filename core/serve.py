@@ -8,9 +8,7 @@ from contextlib import suppress
 import click
 
 from core import app
-from core.config import effective, glance
 from core.files import Paths
-from core.logs import start_logging
 from core.model import Snapshot
 from core.wording import STANDING_NAMES
 
@@ -18,8 +16,7 @@ from core.wording import STANDING_NAMES
 def run(paths: Paths, vault: app.VaultKind, port: int | None) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises TidegateError when it cannot begin."""
     options = app.Options(vault=vault, port=port)
-    level = effective(glance(paths.config), options.environ).log
-    start_logging(paths, level, to_terminal=False)
+    app.keep_log(paths, options)
     asyncio.run(_serve(paths, options))
 
 

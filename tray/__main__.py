@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from core import app, demo_run
-from core.config import effective, glance
 from core.demo import Summary
 from core.files import Paths, default_paths
-from core.logs import start_logging
 from tray import app as tray
 from tray import backend
 
@@ -22,8 +20,7 @@ def main(paths: Paths | None = None, vault: app.VaultKind = "keyring") -> None:
     paths = paths or default_paths()
     options = app.Options(vault=vault)
     chosen = backend.choose()  # first: without a desktop nothing else should start
-    level = effective(glance(paths.config), options.environ).log
-    start_logging(paths, level, to_terminal=False)
+    app.keep_log(paths, options)
     with app.in_thread(paths, options) as core:
         tray.run(core, chosen)
 
