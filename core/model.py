@@ -98,6 +98,42 @@ class Account:
     added_at: float = 0.0
     borrowed_from: str = ""
     """The program that owns the login and renews it: Tidegate uses it until it ends. Empty for Tidegate's own."""
+    plan_limits_only: bool = False
+    """It rests when its plan is spent, instead of going on into paid extra usage."""
+
+
+class LoginState(StrEnum):
+    """How a login is doing, apart from whether its account can serve."""
+
+    FINE = "fine"
+    RENEWING = "refreshing"
+    IN_DOUBT = "in-doubt"
+    """A renewal was cut off: its refresh token may be spent. It is tried once more by itself."""
+    ENDING = "ending"
+    """It serves until `ends_at` and cannot be renewed: the person signs in again before that."""
+    UNSAVED = "unsaved"
+    """Renewed, and in memory only: the vault did not take it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginHealth:
+    """What is known of an account's login. `ends_at` is when the token that serves now ends; None for keys."""
+
+    state: LoginState = LoginState.FINE
+    ends_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraUsage:
+    """Paid usage beyond a plan, as the provider tells it. None where it did not say.
+
+    `in_use`: the latest answer was paid with it. `utilization` is the spent share of the monthly limit.
+    """
+
+    enabled: bool | None = None
+    in_use: bool = False
+    utilization: float | None = None
+    seen_at: float = 0.0
 
 
 class WindowStatus(StrEnum):
@@ -188,6 +224,8 @@ class AccountState:
     last_used_at: float = 0.0
     refuses: frozenset[ClientKind] = frozenset()
     polling: Polling = Polling()
+    login: LoginHealth = LoginHealth()
+    extra_usage: ExtraUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -544,6 +582,11 @@ class AccountView:
     email: str = ""
     plan: str = ""
     borrowed_from: str = ""
+    login: LoginHealth = LoginHealth()
+    plan_limits_only: bool = False
+    extra_usage: ExtraUsage | None = None
+    shares_with: tuple[str, ...] = ()
+    """Labels of other accounts that draw on the same limits: keys of one organisation."""
     in_flight: int = 0
     served: int = 0
     last_used_at: float = 0.0
