@@ -65,9 +65,11 @@ class Attempt:
         return outcome
 
     async def _judge_success(self, response: Response) -> Outcome:
-        windows = self._provider.windows(response.headers, self._clock())
+        now = self._clock()
+        windows = self._provider.windows(response.headers, now)
+        extra = self._provider.extra_usage(response.headers, now)
         if not (response.headers.get(b"content-type") or b"").startswith(b"text/event-stream"):
-            return Served(windows)
+            return Served(windows, extra)
         dialect = dialect_of(self._request.provider, self._incoming.path)
         self.tap = tap = Tap(dialect, response.headers.get(b"content-encoding"))
         ended = await self._hold(response, tap)
@@ -78,7 +80,7 @@ class Attempt:
                 return Cut("the provider's stream ended before its content")
             self.whole = bad_gateway("The provider sent an empty stream.")
             return UpstreamFailed(502)
-        return Served(windows)
+        return Served(windows, extra)
 
     async def _hold(self, response: Response, tap: Tap) -> bool:
         """Read until content starts, within bounds. True when the stream has ended already."""

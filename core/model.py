@@ -100,6 +100,8 @@ class Account:
     """The program that owns the login and renews it: Tidegate uses it until it ends. Empty for Tidegate's own."""
     plan_limits_only: bool = False
     """It rests when its plan is spent, instead of going on into paid extra usage."""
+    muted: bool = False
+    """No notification about it, except what the person must do."""
 
 
 class LoginState(StrEnum):
@@ -127,11 +129,12 @@ class LoginHealth:
 class ExtraUsage:
     """Paid usage beyond a plan, as the provider tells it. None where it did not say.
 
-    `in_use`: the latest answer was paid with it. `utilization` is the spent share of the monthly limit.
+    `enabled`: it would pay for what the plan does not cover. `in_use`: the latest answer was paid with it.
+    `utilization` is the spent share of the monthly limit.
     """
 
     enabled: bool | None = None
-    in_use: bool = False
+    in_use: bool | None = None
     utilization: float | None = None
     seen_at: float = 0.0
 
@@ -150,7 +153,7 @@ class QuotaWindow:
     """A provider's rolling allowance with a reset: `5h`, `7d`, `weekly`, `requests`.
 
     `utilization` and `resets_at` are None when the provider did not say. `family` is set when the window counts
-    one model family only.
+    one model family only. `rate` is the share spent per second of late, None while it is not known.
     """
 
     name: str
@@ -159,6 +162,7 @@ class QuotaWindow:
     status: WindowStatus = WindowStatus.UNKNOWN
     family: ModelFamily | None = None
     seen_at: float = 0.0
+    rate: float | None = None
 
 
 class SignIn(StrEnum):
@@ -173,6 +177,8 @@ class Cause(StrEnum):
     """Why an account rests. Decides the words and whether the rest can be shortened."""
 
     QUOTA = "quota"
+    PLAN = "plan"
+    """The plan is spent, and the person keeps the account to it. Holds as long as the person does."""
     THROTTLED = "throttled"
     CREDIT = "credit"
 
@@ -209,6 +215,34 @@ class Polling:
     """This login may not ask, ever."""
 
 
+class Alert(StrEnum):
+    """What the person is told of a quota window, once until its reset."""
+
+    WARN = "warn"
+    SPENT = "spent"
+    DRY = "dry"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An alert that was given, so that it is not given again before the window's reset."""
+
+    window: str
+    family: ModelFamily | None
+    alert: Alert
+    resets_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitness:
+    """What the `hybrid` strategy remembers of an account: a health score and a bucket of tokens, each with its time."""
+
+    health: float
+    health_at: float
+    tokens: float
+    tokens_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class AccountState:
     """An account with everything that changes while it serves."""
@@ -226,6 +260,9 @@ class AccountState:
     polling: Polling = Polling()
     login: LoginHealth = LoginHealth()
     extra_usage: ExtraUsage | None = None
+    fitness: Fitness | None = None
+    """None until the account has been chosen or judged under `hybrid`."""
+    told: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +287,28 @@ class Strategy(StrEnum):
     STICKY = "sticky"
     LEAST_UTILIZED = "least-utilized"
     ROUND_ROBIN = "round-robin"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthScore:
+    """How `hybrid` keeps an account's score."""
+
+    initial: float = 70.0
+    success_reward: float = 1.0
+    rate_limit_penalty: float = -10.0
+    failure_penalty: float = -20.0
+    recovery_rate_per_hour: float = 2.0
+    min_usable: float = 50.0
+    max_score: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBucket:
+    """How `hybrid` keeps an account from taking too many requests in a row; one token is one request."""
+
+    max_tokens: float = 50.0
+    regeneration_rate_per_minute: float = 6.0
+    initial_tokens: float = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,17 +381,23 @@ class Served:
     """The provider answered, or began to."""
 
     windows: tuple[QuotaWindow, ...] = ()
+    extra_usage: ExtraUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaSpent:
-    """A quota window is full. `until_at` is when the provider lets requests in again, None when it did not say."""
+    """A quota window is full. `until_at` is when the provider lets requests in again, None when it did not say.
+
+    `own`: a cap of this key's workspace, which says nothing of the accounts that share its other limits.
+    """
 
     text: str
     until_at: float | None = None
     family: ModelFamily | None = None
     windows: tuple[QuotaWindow, ...] = ()
+    extra_usage: ExtraUsage | None = None
     cause: Cause = Cause.QUOTA
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +406,7 @@ class Throttled:
 
     wait_s: float
     windows: tuple[QuotaWindow, ...] = ()
+    extra_usage: ExtraUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,6 +541,21 @@ class LoginRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginRenewed:
+    """An account has a new login: renewed early, or signed in again."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalFailed:
+    """A login was not renewed. It is tried again by itself; said once for each cause."""
+
+    account: AccountId
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClientNotServed:
     """The provider refused this kind of client on this account."""
 
@@ -484,13 +565,42 @@ class ClientNotServed:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowFilled:
+    """A window has passed 70 or 90 %. `dry_at`: at the present pace it is full then, before its reset."""
+
+    account: AccountId
+    window: QuotaWindow
+    alert: Alert
+    dry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReset:
+    """A window that had been all but full has begun anew."""
+
+    account: AccountId
+    window: QuotaWindow
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """Something in the picture changed: take a new snapshot. `text` says what, for the log."""
 
     text: str
 
 
-Event = CooldownStarted | FailedOver | AllSpent | LoginRequired | ClientNotServed | Changed
+Event = (
+    CooldownStarted
+    | FailedOver
+    | AllSpent
+    | LoginRequired
+    | LoginRenewed
+    | RenewalFailed
+    | ClientNotServed
+    | WindowFilled
+    | WindowReset
+    | Changed
+)
 
 
 # --- settings --------------------------------------------------------------------------------------
@@ -508,6 +618,14 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True)
+class QuietHours:
+    """A part of the person's day, in minutes since its midnight; it may go over midnight."""
+
+    from_min: int
+    to_min: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a person chose, apart from the accounts."""
 
@@ -516,6 +634,8 @@ class Settings:
     passthrough: bool = True
     """With no account at all, a client that brings its own credential goes through untouched."""
     notifications: bool = True
+    quiet_hours: QuietHours | None = None
+    """No notification at these hours; what happened stays in menu and history."""
     hold_s: float = 20.0
     """How long a request may wait when every account is spent and one will be ready soon."""
     log: str = "info"

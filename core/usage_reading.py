@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from core.model import AccountKind, Endpoints, QuotaWindow
+from core.model import AccountKind, Endpoints
 from core.policy.polling import Failed, Read, Reading, TurnedAway, Unreadable
 from core.providers import anthropic, opencode_go
 from core.providers.base import error_of, json_object, retry_after_s
@@ -23,19 +23,19 @@ class _Place:
     """Where one kind of account is asked about, and how its answer reads. The credential goes as a bearer."""
 
     url: Callable[[Endpoints], str]
-    windows: Callable[[bytes, float], tuple[QuotaWindow, ...]]
+    read: Callable[[bytes, float], Read]
     headers: Mapping[str, str]
 
 
 _PLACES = {
     AccountKind.CLAUDE: _Place(
         lambda endpoints: f"{endpoints.anthropic_api_url}/api/oauth/usage",
-        anthropic.usage_windows,
+        lambda body, now: Read(anthropic.usage_windows(body, now), anthropic.usage_extra(body, now)),
         {"anthropic-beta": anthropic.OAUTH_BETA.decode()},
     ),
     AccountKind.GO: _Place(
         lambda endpoints: f"{endpoints.opencode_go_url}/usage",
-        opencode_go.usage_windows,
+        lambda body, now: Read(opencode_go.usage_windows(body, now)),
         {},
     ),
 }
@@ -72,7 +72,7 @@ def _judged(answer: httpx.Response, place: _Place, now: float) -> Reading:
     body = answer.content
     match answer.status_code:
         case 200:
-            return Read(place.windows(body, now)) if json_object(body) else Failed("the answer does not read")
+            return place.read(body, now) if json_object(body) else Failed("the answer does not read")
         case 401:
             return Failed("credential rejected", rejected=True)
         # The type tells it from an edge server's page and from OpenCode Go's refusals, which pass.

@@ -1,11 +1,14 @@
 """How times, shares and states are said: one vocabulary for menu, command line, notification and error message."""
 
 from datetime import datetime
+from typing import assert_never
 
-from core.model import AccountKind, Level, QuotaWindow, Standing, WindowView
+from core.model import AccountKind, AccountView, Level, LoginState, QuotaWindow, Standing, WindowView
 
 WARN_FROM = 0.70
 SPENT_FROM = 0.90
+OLD_FROM_S = 900.0
+"""A reading's age is said from here on: accounts in use are read more often than this."""
 _DAY_S = 86_400
 
 TERMS = (
@@ -25,6 +28,8 @@ WINDOW_NAMES = {
     "tokens": "tokens/min",
     "input-tokens": "input tokens/min",
     "output-tokens": "output tokens/min",
+    "priority-input-tokens": "priority input tokens/min",
+    "priority-output-tokens": "priority output tokens/min",
 }
 KIND_NAMES = {
     AccountKind.CLAUDE: "Claude subscription",
@@ -85,3 +90,79 @@ def span(seconds: float) -> str:
     if hours < 24:  # noqa: PLR2004
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def age_text(seen_at: float, now: float) -> str:
+    """`read 23 min ago` for a reading that is old enough to say so; empty for a fresh one and for none."""
+    old = seen_at > 0 and now - seen_at >= OLD_FROM_S
+    return f"read {span(now - seen_at)} ago" if old else ""
+
+
+# --- an account's state ----------------------------------------------------------------------------
+
+
+def state_text(view: AccountView, now: float) -> str:
+    """How an account is, in the few words of a menu row: `ready`, `5 h window full until 16:10`, `sign in by 14:32`.
+
+    One state is said, the one that matters most; of a resting account also that its login ends.
+    """
+    match view.standing:
+        case Standing.READY:
+            return _login_text(view, now) or _ready_text(view)
+        case Standing.COOLING:
+            # What stands in brackets explains the cause, to those who have more room than a row.
+            cause = view.detail.partition(" (")[0] or STANDING_NAMES[Standing.COOLING]
+            until = "" if view.until_at is None else f" until {clock_time(view.until_at, now)}"
+            ends = f"; {_login_text(view, now)}" if view.login.state is LoginState.ENDING else ""
+            return f"{cause}{until}{ends}"
+        case Standing.SIGN_IN:
+            deed = STANDING_NAMES[Standing.SIGN_IN] if view.kind is AccountKind.CLAUDE else "needs another key"
+            return f"{deed}: {view.detail}" if view.detail else deed
+        case Standing.LOCKED | Standing.DISABLED:
+            return STANDING_NAMES[view.standing]
+        case _:
+            assert_never(view.standing)
+
+
+def _login_text(view: AccountView, now: float) -> str:
+    """What there is to say of a login that still serves; empty when there is nothing."""
+    ends_at = view.login.ends_at
+    if view.borrowed_from:
+        until = "" if ends_at is None else f" until {clock_time(ends_at, now)}"
+        return f"borrowed from {view.borrowed_from}{until}"
+    match view.login.state:
+        case LoginState.FINE:
+            return ""
+        case LoginState.RENEWING:
+            return "refreshing"
+        case LoginState.IN_DOUBT:
+            return "login in doubt, tried again by itself"
+        case LoginState.ENDING:
+            return "sign in again soon" if ends_at is None else f"sign in again by {clock_time(ends_at, now)}"
+        case LoginState.UNSAVED:
+            return "login renewed, not saved yet"
+        case _:
+            assert_never(view.login.state)
+
+
+def _ready_text(view: AccountView) -> str:
+    ready = STANDING_NAMES[Standing.READY]
+    if view.extra_usage and view.extra_usage.in_use:
+        return f"{ready}, extra usage in use"
+    # A ready account has a detail when it does not serve every program, and that is always for Claude Code's sake.
+    return f"{ready} for Claude Code only" if view.detail else ready
+
+
+def notes(view: AccountView, now: float) -> tuple[str, ...]:
+    """What deserves a line of its own beside the state: the whole cause, shared limits, what is paid extra."""
+    cause = "" if view.detail in state_text(view, now) else f"{view.detail[:1].upper()}{view.detail[1:]}"
+    shared = f"Shares limits with {', '.join(view.shares_with)}" if view.shares_with else ""
+    return tuple(filter(None, (cause, shared, _extra_usage_text(view))))
+
+
+def _extra_usage_text(view: AccountView) -> str:
+    extra = view.extra_usage
+    if extra is None or not (extra.in_use or extra.enabled):
+        return ""
+    spent = "" if extra.utilization is None else f", {percent(extra.utilization)} of its limit spent"
+    return f"Extra usage {'in use' if extra.in_use else 'is on'}{spent}"

@@ -8,11 +8,12 @@ NOW = 1_800_000_000.0
 A, B, C, D = (AccountId(name) for name in "abcd")
 GO = AccountId("go")
 ANTHROPIC = Request(ProviderName.ANTHROPIC)
+OF_ACCOUNT = ("label", "enabled", "serves", "identity", "plan_limits_only")
 
 
 def state(id_: str, kind: AccountKind = AccountKind.CLAUDE, **changes: Any) -> AccountState:
     """One account, labelled as its id in capitals; `changes` are fields of its Account or of its AccountState."""
-    of_account = {name: changes.pop(name) for name in ("label", "enabled", "serves", "identity") if name in changes}
+    of_account = {name: changes.pop(name) for name in OF_ACCOUNT if name in changes}
     account = Account(AccountId(id_), of_account.pop("label", id_.upper()), kind, **of_account)
     return AccountState(account, **changes)
 

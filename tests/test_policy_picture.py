@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from core.model import (
@@ -7,6 +9,7 @@ from core.model import (
     AccountView,
     Choice,
     ClientKind,
+    ExtraUsage,
     Identity,
     Level,
     ModelFamily,
@@ -151,3 +154,31 @@ def test_what_the_person_set_up_and_what_happened_is_shown() -> None:
     assert (shown.label, shown.email, shown.plan) == ("Work", "work@example.org", "max")
     assert (shown.kind, shown.provider) == (AccountKind.CLAUDE, HERE)
     assert (shown.in_flight, shown.served, shown.last_used_at) == (2, 7, NOW - 5)
+
+
+def test_keys_of_one_organisation_are_shown_as_sharing_their_limits() -> None:
+    keys = [
+        state(id_, AccountKind.API_KEY, identity=Identity(f"key:{id_}", organisation))
+        for id_, organisation in {"a": "one", "b": "two", "c": "one"}.items()
+    ]
+    p = pool(*keys, state("d", identity=Identity("ada", "one")))
+
+    assert [shown.shares_with for shown in snapshot(p, NOW).accounts] == [("C",), (), ("A",), ()]
+
+
+def test_extra_usage_is_shown_as_in_use_until_the_plan_begins_anew() -> None:
+    extra = ExtraUsage(enabled=True, in_use=True, utilization=0.25, seen_at=NOW - 60)
+    paying, over = QuotaWindow("5h", 1.0, NOW + 60), QuotaWindow("5h", 1.0, NOW - 1)
+
+    assert view(pool(state("a", windows=(paying,), extra_usage=extra))).extra_usage == extra
+    assert view(pool(state("a", windows=(over,), extra_usage=extra))).extra_usage == replace(extra, in_use=False)
+    assert view(pool("a")).extra_usage is None
+
+
+def test_an_account_whose_plan_is_spent_shows_until_when_it_rests() -> None:
+    account = state("a", plan_limits_only=True, windows=(QuotaWindow("5h", 1.0, NOW + 600, seen_at=NOW),))
+
+    shown = view(pool(account))
+
+    assert (shown.standing, shown.until_at, shown.level) == (Standing.COOLING, NOW + 600, Level.SPENT)
+    assert (shown.detail, shown.plan_limits_only) == ("plan spent (you keep it to plan limits)", True)

@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import (
+    AccountId,
     AccountKind,
     AccountState,
     Cause,
     Cooldown,
+    ExtraUsage,
+    Identity,
     ModelFamily,
     Polling,
     Pool,
@@ -36,10 +39,11 @@ from core.policy.polling import (
     TurnedAway,
     Unreadable,
     asked,
-    learned,
+    may_be_asked,
     not_in_future,
     schedule,
 )
+from core.policy.polling import learned as pool_learned
 from tests.pools import NOW, A, pool, rest, state
 
 OPUS = ModelFamily("opus")
@@ -52,6 +56,11 @@ FAILED = Failed("no answer")
 
 def window(name: str = "5h", utilization: float | None = 0.3, **changes: object) -> QuotaWindow:
     return QuotaWindow(name, utilization, **{"resets_at": LATER, "seen_at": NOW, **changes})
+
+
+def learned(account: AccountState, reading: Reading, now: float) -> AccountState:
+    """What an account alone in its pool is after a reading."""
+    return pool_learned(pool(account), account.account.id, reading, now).accounts[0]
 
 
 def serving(**changes: object) -> AccountState:
@@ -89,6 +98,15 @@ def test_an_account_that_was_never_read_is_due_at_once(kind: AccountKind) -> Non
 
     assert due_at is not None
     assert due_at <= NOW
+
+
+@pytest.mark.parametrize("wanted_at", [NOW, 0.0], ids=["somebody works", "nobody works"])
+def test_an_account_that_is_added_later_is_due_at_once(wanted_at: float) -> None:
+    known = state("b", windows=(window(),), polling=Polling(asked_at=NOW))
+
+    times = schedule(pool(known, "a"), NOW, started_at=NOW - 900, wanted_at=wanted_at)
+
+    assert [id_ for at, id_ in times if at <= NOW] == [A]
 
 
 def test_the_soonest_comes_first() -> None:
@@ -139,7 +157,7 @@ def test_the_next_question_waits_for(account: AccountState, after_s: float) -> N
 
 
 @pytest.mark.parametrize(
-    ("full", "after_s"),
+    ("known", "after_s"),
     [
         (window("5h", 1.0, resets_at=NOW + 240), 240 + AFTER_RESET_S),
         (window("5h", None, resets_at=NOW + 240, status=WindowStatus.REJECTED), 240 + AFTER_RESET_S),
@@ -148,13 +166,29 @@ def test_the_next_question_waits_for(account: AccountState, after_s: float) -> N
         (window("5h", 1.0, resets_at=NOW - 100), OTHERS_EVERY_S),
         (window("5h", 1.0, resets_at=NOW + 9999), OTHERS_EVERY_S),
         (window("5h", 1.0, resets_at=None), OTHERS_EVERY_S),
-        (window("5h", 0.5, resets_at=NOW + 240), OTHERS_EVERY_S),
+        (window("5h", 0.5, resets_at=NOW + 240), 240 + AFTER_RESET_S),
     ],
 )
-def test_a_full_window_is_asked_about_right_after_its_reset_once(full: QuotaWindow, after_s: float) -> None:
-    spent = state("a", windows=(full,), polling=Polling(asked_at=NOW))
+def test_a_window_is_asked_about_right_after_its_reset_once(known: QuotaWindow, after_s: float) -> None:
+    account = state("a", windows=(known,), polling=Polling(asked_at=NOW))
 
-    assert next_at(spent, wanted_at=NOW) == pytest.approx(NOW + after_s, abs=0.001)
+    assert next_at(account, wanted_at=NOW) == pytest.approx(NOW + after_s, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("account", "may"),
+    [
+        (state("a"), True),
+        (state("a", polling=Polling(asked_at=NOW - MIN_GAP_S)), True),
+        (state("a", polling=Polling(asked_at=NOW - MIN_GAP_S + 1)), False),
+        (state("a", polling=Polling(asked_at=NOW - MIN_GAP_S, rest_s=600.0, throttled=1)), False),
+        (state("a", polling=Polling(unreadable=True)), False),
+        (state("a", sign_in=SignIn.NEEDED), False),
+        (state("a", AccountKind.API_KEY), False),
+    ],
+)
+def test_person_gets_an_answer_now_when_the_endpoint_would_not_mind(account: AccountState, may: bool) -> None:
+    assert may_be_asked(account, NOW) is may
 
 
 @pytest.mark.parametrize(
@@ -332,7 +366,52 @@ def test_a_models_rest_ends_only_by_a_reading_of_that_model(
     assert after.cooldowns == (() if over else resting.cooldowns)
 
 
-@pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.QUOTA])
+def test_a_reading_with_room_ends_the_rest_of_an_account_that_is_kept_to_its_plan() -> None:
+    kept = state("a", windows=(FULL,), cooldowns=(rest(3600, cause=Cause.PLAN),), plan_limits_only=True)
+
+    assert learned(kept, Read((window("5h", 0.02),)), NOW).cooldowns == ()
+
+
+def test_a_reading_tells_of_extra_usage_what_it_knows_and_keeps_what_headers_said() -> None:
+    before = serving(extra_usage=ExtraUsage(enabled=True, in_use=True, seen_at=NOW - 60))
+
+    told = learned(before, Read((window(),), ExtraUsage(enabled=True, utilization=0.4, seen_at=NOW)), NOW)
+    silent = learned(told, Read((window(),)), NOW + 300)
+
+    assert told.extra_usage == ExtraUsage(enabled=True, in_use=True, utilization=0.4, seen_at=NOW - 60)
+    assert silent.extra_usage == told.extra_usage
+
+
+def go(id_: str, workspace: str, **changes: object) -> AccountState:
+    return state(id_, AccountKind.GO, identity=Identity(f"key:{id_}", workspace), **changes)
+
+
+def test_a_reading_is_known_of_all_keys_of_a_workspace_and_saves_them_their_question() -> None:
+    p = pool(go("a", "one", cooldowns=(rest(3600),)), go("b", "one", cooldowns=(rest(3600),)), go("c", "two"))
+
+    p = pool_learned(p, A, Read((window("rolling", 0.1),)), NOW)
+
+    assert [member.windows for member in p.accounts] == [(window("rolling", 0.1),), (window("rolling", 0.1),), ()]
+    assert [member.cooldowns for member in p.accounts] == [(), (), ()]
+    assert [id_ for at, id_ in schedule(p, NOW, started_at=NOW, wanted_at=NOW) if at <= NOW] == ["c"]
+
+
+def test_a_refused_question_is_that_accounts_alone() -> None:
+    p = pool(go("a", "one"), go("b", "one"))
+
+    told = pool_learned(p, A, TurnedAway(), NOW)
+
+    assert told.accounts[0].polling.throttled == 1
+    assert told.accounts[1] == p.accounts[1]
+
+
+def test_a_reading_of_an_account_that_is_gone_changes_nothing() -> None:
+    p = pool("a")
+
+    assert pool_learned(p, AccountId("gone"), Read((window(),)), NOW) == p
+
+
+@pytest.mark.parametrize("cause", [Cause.THROTTLED, Cause.CREDIT])
 def test_a_rest_for_another_cause_goes_on(cause: Cause) -> None:
     resting = state("a", cooldowns=(rest(3600, cause=cause),))
 
@@ -409,6 +488,15 @@ def test_a_reading_after_the_clock_was_set_back_is_taken() -> None:
     mended = not_in_future(before, NOW).accounts[0]
 
     assert learned(mended, Read((window("5h", 0.1),)), NOW).windows == (window("5h", 0.1),)
+
+
+def test_extra_usage_of_the_future_is_of_now_when_the_clock_was_set_back() -> None:
+    before = pool(state("a", extra_usage=ExtraUsage(in_use=True, seen_at=NOW + 7200)), "b")
+
+    mended = not_in_future(before, NOW)
+
+    assert mended.accounts[0].extra_usage == ExtraUsage(in_use=True, seen_at=NOW)
+    assert mended.accounts[1] is before.accounts[1]
 
 
 def test_a_clock_that_is_right_changes_nothing() -> None:

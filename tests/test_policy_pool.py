@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,12 +27,15 @@ from core.model import (
     CredentialRejected,
     Cut,
     Exhausted,
+    ExtraUsage,
     FailedOver,
+    Identity,
     LoginRequired,
     ModelFamily,
     NotDelivered,
     Outcome,
     Pin,
+    Polling,
     Pool,
     ProviderName,
     QuotaSpent,
@@ -48,7 +52,9 @@ from core.model import (
     Throttled,
     Unknown,
     UpstreamFailed,
+    WindowStatus,
 )
+from core.policy import plan
 from core.policy.pool import (
     CACHE_WARM_S,
     LONGEST_REST_S,
@@ -58,12 +64,14 @@ from core.policy.pool import (
     UNKNOWN_RESET_MAX_S,
     UNKNOWN_RESET_S,
     choose,
+    forgiven,
     lease,
     observe,
     obstacle,
     release,
     standing,
 )
+from core.policy.pool import resting as keeping
 from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, rest, resting, state
 
 OPUS = ModelFamily("opus")
@@ -557,11 +565,253 @@ def test_a_conversation_that_turns_to_the_other_provider_is_no_failover() -> Non
     assert lease(p, session(), Choice(A, ""), NOW)[1] == ()
 
 
+# --- limits that several accounts share --------------------------------------------------------------
+
+
+def key(id_: str, organization: str = "organisation-1", **changes: object) -> AccountState:
+    return state(id_, AccountKind.API_KEY, identity=Identity(f"key:{id_}", organization), **changes)
+
+
+def buckets(utilization: float) -> tuple[QuotaWindow, ...]:
+    return (QuotaWindow("input-tokens", utilization, NOW + 58, seen_at=NOW),)
+
+
+def test_a_spent_key_is_not_answered_by_asking_another_key_with_the_same_limits() -> None:
+    p, events = observe(pool(key("a"), key("b"), key("c", "another")), A, QuotaSpent("no credit left", NOW + 3600), NOW)
+
+    assert [type(event) for event in events] == [CooldownStarted, CooldownStarted]
+    assert chosen(p, tried=(A,)).account == C
+    assert exhausted(p, tried=(C,)).reasons[:2] == (
+        ("A", "no credit left", NOW + 3600),
+        ("B", "no credit left", NOW + 3600),
+    )
+
+
+def test_keys_that_rest_together_are_said_to_be_spent_once_and_to_move_once() -> None:
+    p = served_by(pool(key("a"), key("b"), state("c")), A, session("one"))
+    p = served_by(p, B, session("two"))
+    p, first = observe(p, A, QuotaSpent("no credit left", NOW + 3600), NOW)
+    p, late = observe(p, B, QuotaSpent("no credit left", NOW + 3600), NOW)
+    p, moved = lease(p, session("one"), Choice(C, ""), NOW, (A,))
+    p, again = lease(p, session("two"), Choice(C, ""), NOW, (B,))
+    p, spent = observe(p, C, QuotaSpent("5 h window full", NOW + 60), NOW)
+
+    assert AllSpent not in map(type, (*first, *late))
+    assert late == again == ()
+    assert moved == (FailedOver(A, C, "no credit left", NOW + 3600),)
+    assert [type(event) for event in spent] == [CooldownStarted, AllSpent]
+
+
+def test_two_keys_of_one_organisation_alone_are_all_spent_at_once_and_said_so_once() -> None:
+    _, events = observe(pool(key("a"), key("b")), A, Throttled(90.0), NOW)
+
+    assert [type(event) for event in events] == [CooldownStarted, CooldownStarted, AllSpent]
+
+
+def test_a_cap_of_one_workspace_rests_its_own_key_only() -> None:
+    p, _ = observe(pool(key("a"), key("b")), A, QuotaSpent("spend limit reached", NOW + 3600, own=True), NOW)
+
+    assert chosen(p).account == B
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [Served(buckets(0.4)), Throttled(2.0, buckets(0.4)), QuotaSpent("no credit left", NOW + 60, windows=buckets(0.4))],
+    ids=["served", "throttled", "spent"],
+)
+def test_what_is_read_from_one_key_is_known_of_all_that_share_its_limits(outcome: Outcome) -> None:
+    p, _ = observe(pool(key("a"), key("b"), key("c", "another")), A, outcome, NOW)
+
+    assert [member.windows for member in p.accounts] == [buckets(0.4), buckets(0.4), ()]
+
+
+def test_a_good_answer_to_one_key_ends_the_row_of_failures_of_all_that_share_its_limits() -> None:
+    p = pool(key("a", failures=3), key("b", failures=3), key("c", "another", failures=3))
+
+    p, _ = observe(p, A, Served(), NOW)
+
+    assert [member.failures for member in p.accounts] == [0, 0, 3]
+
+
+@pytest.mark.parametrize(
+    ("utilization", "later_s", "takes"),
+    [(1.0, 0, C), (1.0, 57, C), (1.0, 58, B), (0.9, 0, B)],
+    ids=["empty", "still empty", "full again at its reset", "not empty"],
+)
+def test_after_a_short_throttle_the_key_with_the_same_empty_bucket_is_passed_over(
+    utilization: float, later_s: float, takes: AccountId
+) -> None:
+    p = pool(key("a"), key("b"), key("c", "another", last_used_at=NOW), strategy=Strategy.STICKY)
+    p, events = observe(p, A, Throttled(2.0, buckets(utilization)), NOW)
+
+    assert events == ()
+    assert chosen(p, now=NOW + later_s, tried=(A,)).account == takes
+
+
+def test_two_seats_of_one_organisation_rest_apart() -> None:
+    seats = (state("a", identity=Identity("ada", "org")), state("b", identity=Identity("bob", "org")))
+    p, _ = observe(pool(*seats), A, QuotaSpent("5 h window full", NOW + 600, windows=five_hours(1.0)), NOW)
+
+    assert chosen(p).account == B
+    assert p.accounts[1] == seats[1]
+
+
+def test_what_is_wrong_with_one_key_says_nothing_of_the_others() -> None:
+    p, _ = observe(pool(key("a"), key("b")), A, CredentialRejected("key rejected", renewable=False), NOW)
+
+    assert chosen(p).account == B
+
+
+# --- accounts that are kept to their plan ------------------------------------------------------------
+
+PLAN = "plan spent (you keep it to plan limits)"
+FABLE = ModelFamily("fable")
+PAID = ExtraUsage(enabled=True, in_use=True, seen_at=NOW)
+
+
+def kept(id_: str = "a", **changes: object) -> AccountState:
+    return state(id_, plan_limits_only=True, **changes)
+
+
+def test_an_account_that_is_kept_to_its_plan_rests_from_the_answer_that_fills_it() -> None:
+    p, events = observe(pool(kept(), "b"), A, Served(five_hours(1.0)), NOW)
+
+    assert events == (CooldownStarted(A, NOW + 3600, Cause.PLAN, PLAN),)
+    assert chosen(p).account == B
+    assert standing(p.accounts[0], NOW) is Standing.COOLING
+    assert exhausted(p, tried=(B,)).reasons[0] == ("A", PLAN, NOW + 3600)
+    assert standing(p.accounts[0], NOW + 3600) is Standing.READY
+
+
+def test_without_the_persons_word_an_account_goes_on_into_extra_usage() -> None:
+    p, events = observe(pool("a"), A, Served(five_hours(1.0), PAID), NOW)
+
+    assert events == ()
+    assert chosen(p).account == A
+
+
+def test_an_answer_that_was_paid_extra_stops_the_account_from_the_next_request_on() -> None:
+    p, events = observe(pool(kept(), "b"), A, Served(five_hours(0.4), PAID), NOW)
+
+    assert [type(event) for event in events] == [CooldownStarted]
+    assert exhausted(p, tried=(B,)).reasons[0] == ("A", PLAN, NOW + 3600)
+    assert chosen(p, now=NOW + 3600).account == A
+
+
+def test_a_models_spent_week_stops_that_model_only() -> None:
+    week = QuotaWindow("7d_oi", 1.01, NOW + 86_400, family=FABLE, seen_at=NOW)
+    p, events = observe(pool(kept()), A, Served((week,), PAID), NOW)
+
+    assert [(type(event), event.family) for event in events] == [(CooldownStarted, FABLE), (AllSpent, FABLE)]
+    assert chosen(p, replace(ANTHROPIC, family=OPUS)).account == A
+    assert exhausted(p, replace(ANTHROPIC, family=FABLE)).ready_at == NOW + 86_400
+
+
+@pytest.mark.parametrize(
+    "known", [{"windows": five_hours(1.0)}, {"extra_usage": PAID}], ids=["by a poll", "before the person said so"]
+)
+def test_a_plan_that_is_known_to_be_spent_needs_no_answer_to_stop_the_account(known: dict[str, Any]) -> None:
+    p = pool(kept(**known), "b")
+
+    assert obstacle(p.accounts[0], ANTHROPIC, NOW) == PLAN
+    assert chosen(p).account == B
+
+
+def test_moving_on_from_a_spent_plan_is_said_once() -> None:
+    p = served_by(pool(kept(), "b"), A)
+    p = replace(p, accounts=(replace(p.accounts[0], windows=five_hours(1.0)), p.accounts[1]))
+
+    p, first = lease(p, ANTHROPIC, Choice(B, ""), NOW, (A,))
+    # The reset that the next reading tells is a second later.
+    jitter = tuple(replace(w, resets_at=NOW + 3601, seen_at=NOW + 1) for w in five_hours(1.0))
+    p = replace(p, accounts=(replace(p.accounts[0], windows=jitter), p.accounts[1]))
+    p, second = lease(p, ANTHROPIC, Choice(B, ""), NOW + 1, (A,))
+
+    assert first == (FailedOver(A, B, PLAN, NOW + 3600),)
+    assert second == ()
+
+
+def test_the_persons_change_of_mind_holds_at_once_both_ways() -> None:
+    p, _ = observe(pool(kept(), "b"), A, Served(five_hours(1.0)), NOW)
+    freed = replace(p.accounts[0], account=replace(p.accounts[0].account, plan_limits_only=False))
+
+    assert obstacle(freed, ANTHROPIC, NOW) == ""
+    assert obstacle(replace(freed, account=p.accounts[0].account), ANTHROPIC, NOW) == PLAN
+    spent, events = observe(pool(freed), A, QuotaSpent("5 h window full", NOW + 60), NOW)
+    assert [type(event) for event in events] == [CooldownStarted, AllSpent]
+    assert exhausted(spent).reasons == (("A", "5 h window full", NOW + 60),)
+
+
+def test_a_refusal_says_more_than_the_persons_word() -> None:
+    p, _ = observe(pool(kept()), A, QuotaSpent("5 h window full", NOW + 3600, windows=five_hours(1.0)), NOW)
+
+    assert exhausted(p).reasons == (("A", "5 h window full", NOW + 3600),)
+
+
+def test_a_months_plan_stays_spent_although_no_rest_is_that_long() -> None:
+    month = QuotaWindow("monthly", 1.0, NOW + 20 * 86_400, WindowStatus.REJECTED, seen_at=NOW)
+    p, _ = observe(pool(state("go", AccountKind.GO, plan_limits_only=True)), GO, Served((month,)), NOW)
+
+    assert all(c.until_at <= NOW + LONGEST_REST_S for c in p.accounts[0].cooldowns)
+    assert exhausted(p, Request(ProviderName.OPENCODE_GO)).ready_at == NOW + 20 * 86_400
+
+
+READ = st.lists(
+    st.builds(
+        QuotaWindow,
+        name=st.sampled_from(["5h", "7d", "7d_oi", "new_kind"]),
+        utilization=st.none() | st.sampled_from([0.0, 0.9, 1.0, 1.3]),
+        resets_at=st.none() | st.sampled_from([NOW - 1, NOW + 100, NOW + 50_000]),
+        status=st.sampled_from(WindowStatus),
+        family=st.sampled_from([None, FABLE, OPUS]),
+        seen_at=st.sampled_from([NOW - 600, NOW]),
+    ),
+    max_size=4,
+).map(tuple)
+EXTRA = st.none() | st.builds(ExtraUsage, in_use=st.none() | st.booleans(), seen_at=st.sampled_from([NOW - 600, NOW]))
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), READ, EXTRA, READ, EXTRA), min_size=1, max_size=4),
+    st.sampled_from([None, FABLE, OPUS]),
+    st.sampled_from([0.0, 60.0, 600.0, 60_000.0]),
+    st.sampled_from(Strategy),
+)
+def test_an_account_that_is_kept_to_its_plan_is_never_chosen_while_a_window_that_counts_is_spent(
+    members: list[tuple[bool, Any, Any, Any, Any]], family: ModelFamily | None, later_s: float, strategy: Strategy
+) -> None:
+    known = (
+        state(f"n{i}", plan_limits_only=only, windows=windows, extra_usage=extra)
+        for i, (only, windows, extra, _, _) in enumerate(members)
+    )
+    p = pool(*known, strategy=strategy)
+    for number, (_, _, _, windows, extra) in enumerate(members):
+        p, _ = observe(p, AccountId(f"n{number}"), Served(windows, extra), NOW)
+    now = NOW + later_s
+
+    choice = choose(p, replace(ANTHROPIC, family=family), now)
+
+    if isinstance(choice, Exhausted):
+        assert all(member.account.plan_limits_only for member in p.accounts)
+        assert choice.ready_at is not None
+        assert choice.ready_at > now
+        return
+    taken = p.state(choice.account)
+    assert taken is not None
+    if taken.account.plan_limits_only:
+        for window in taken.windows:
+            counts = window.family in {None, family}
+            full = (window.utilization or 0.0) >= 1.0 or window.status is WindowStatus.REJECTED
+            assert not (counts and full and window.resets_at is not None and window.resets_at > now)
+
+
 # --- everything in any order -----------------------------------------------------------------------
 
 MEMBERS = (
     state("a"),
-    state("b", AccountKind.API_KEY),
+    key("b"),
+    key("b2"),
+    kept("p"),
     state("c", serves=Serves.CLAUDE_CODE),
     state("d"),
     state("go", AccountKind.GO),
@@ -778,8 +1028,8 @@ class PoolMachine(RuleBasedStateMachine):
     def _said_once(self, event: FailedOver, source: AccountState | None, request: Request) -> None:
         assert source is not None
         assert source.account.kind.provider is request.provider
-        keeping = [c for c in source.cooldowns if c.until_at > self.now and c.family in {None, request.family}]
-        longest = max(keeping, key=lambda c: c.until_at)
+        longest = keeping(source, request, self.now)
+        assert longest is not None
         assert (event.text, event.until_at) == (longest.text, longest.until_at)
         scope = (event.source, longest.family)
         assert (*scope, self.rests[scope]) not in self.announced
@@ -807,7 +1057,26 @@ class PoolMachine(RuleBasedStateMachine):
             and (member.account.serves is Serves.ANY or request.client is ClientKind.CLAUDE_CODE)
             and request.client not in member.refuses
             and all(c.until_at <= self.now for c in member.cooldowns if c.family in {None, request.family})
+            and plan.rest(member, request.family, self.now) is None
         )
+
+
+def test_nothing_is_held_against_who_is_forgiven_and_what_was_read_stays() -> None:
+    windows = (QuotaWindow("5h", 1.0, NOW + 600, seen_at=NOW),)
+    held = state(
+        "a",
+        sign_in=SignIn.NEEDED,
+        sign_in_text="revoked",
+        cooldowns=resting("a").cooldowns,
+        failures=3,
+        refuses=frozenset({ClientKind.OTHER}),
+        polling=Polling(NOW - 60, 1800.0, 1.1, throttled=3, failures=2, unreadable=True),
+        windows=windows,
+        served=7,
+        in_flight=1,
+    )
+
+    assert forgiven(held) == state("a", windows=windows, served=7, in_flight=1, polling=Polling(asked_at=NOW - 60))
 
 
 TestPoolMachine = PoolMachine.TestCase

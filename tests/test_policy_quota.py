@@ -1,12 +1,13 @@
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model import ModelFamily, QuotaWindow, WindowStatus
+from core.model import ExtraUsage, ModelFamily, QuotaWindow, WindowStatus
 from core.policy import quota
-from tests.pools import NOW
+from tests.pools import NOW, state
 
 OPUS = ModelFamily("opus")
 SONNET = ModelFamily("sonnet")
@@ -126,4 +127,22 @@ def test_the_tightest_window_is_never_emptier_than_another_that_counts(
     ],
 )
 def test_a_reading_that_says_the_same_again_is_no_news(after: list[QuotaWindow], *, is_news: bool) -> None:
-    assert quota.news([window("5h", 0.5)], after) is is_news
+    before = state("a", windows=(window("5h", 0.5),))
+
+    assert quota.news(before, replace(before, windows=tuple(after))) is is_news
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_news"),
+    [
+        (ExtraUsage(enabled=True, in_use=False, utilization=0.2, seen_at=NOW), False),
+        (ExtraUsage(enabled=True, in_use=False, utilization=0.2, seen_at=NOW + 60), False),
+        (ExtraUsage(enabled=True, in_use=True, utilization=0.2, seen_at=NOW), True),
+        (ExtraUsage(enabled=True, in_use=False, utilization=0.3, seen_at=NOW), True),
+        (None, True),
+    ],
+)
+def test_extra_usage_that_begins_or_grows_is_news(extra: ExtraUsage | None, *, is_news: bool) -> None:
+    before = state("a", extra_usage=ExtraUsage(enabled=True, in_use=False, utilization=0.2, seen_at=NOW))
+
+    assert quota.news(before, replace(before, extra_usage=extra)) is is_news

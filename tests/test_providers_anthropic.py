@@ -1,7 +1,7 @@
 """Anthropic: what goes out for each kind of account, and what every known answer comes to."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +13,7 @@ from core.model import (
     ClientRefused,
     CredentialRejected,
     Endpoints,
+    ExtraUsage,
     ModelFamily,
     Outcome,
     ProviderName,
@@ -23,9 +24,11 @@ from core.model import (
     Throttled,
     UpstreamFailed,
 )
+from core.policy.pool import observe
 from core.providers import PROVIDERS
 from core.providers.base import Provider
 from core.providers.headers import Headers
+from tests.pools import A, pool
 from tests.recorded import answer
 
 CLAUDE = PROVIDERS[AccountKind.CLAUDE]
@@ -129,6 +132,7 @@ class Row:
 KEY = AccountKind.API_KEY
 HOUR = NOW + 3600
 TODAY_FULL = "This request would exceed your account's rate limit. Please try again later."
+LONG_CONTEXT = "Extra usage is required for long context requests."
 CREDIT = QuotaSpent("no credit left", HOUR, cause=Cause.CREDIT)
 LOGIN = CredentialRejected("login rejected", renewable=True)
 BAD_KEY = CredentialRejected("key rejected", renewable=False)
@@ -161,7 +165,7 @@ KNOWN_MESSAGES = [
     Row(
         "400 workspace API usage limits, without a day",
         400,
-        spend(HOUR),
+        replace(spend(HOUR), own=True),
         "invalid_request_error",
         "You have reached your specified workspace API usage limits.",
         kind=KEY,
@@ -312,7 +316,7 @@ KNOWN_MESSAGES = [
         429,
         RequestRefused(429),
         "rate_limit_error",
-        "Extra usage is required for long context requests.",
+        LONG_CONTEXT,
         headers=unified(_5h="allowed"),
     ),
     Row("500 internal server error", 500, UpstreamFailed(500), "api_error", "Internal server error"),
@@ -364,7 +368,7 @@ DECISIONS = [
     Row(
         "429 one verdict that names a model's week",
         429,
-        QuotaSpent("opus 7d sonnet window full", RESET_7D, OPUS),
+        QuotaSpent("sonnet week window full", RESET_7D, OPUS),
         "rate_limit_error",
         headers={
             "anthropic-ratelimit-unified-status": "rejected",
@@ -378,6 +382,39 @@ DECISIONS = [
         QuotaSpent("quota window full", NOW + 60),
         "rate_limit_error",
         headers={"anthropic-ratelimit-unified-status": "blocked", "retry-after": "60"},
+    ),
+    Row(
+        "429 one verdict that names the included week of a model",
+        429,
+        QuotaSpent("opus week window full", RESET_7D, OPUS),
+        "rate_limit_error",
+        headers={
+            "anthropic-ratelimit-unified-status": "rejected",
+            "anthropic-ratelimit-unified-representative-claim": "seven_day_overage_included",
+            "anthropic-ratelimit-unified-reset": f"{RESET_7D:.0f}",
+        },
+    ),
+    Row(
+        "429 extra usage spent as well, a window rejected",
+        429,
+        QuotaSpent("5 h window full", RESET_5H),
+        "rate_limit_error",
+        headers={
+            **unified(_5h="rejected"),
+            "anthropic-ratelimit-unified-representative-claim": "overage",
+        },
+        windows=("5h",),
+    ),
+    Row(
+        "429 too fast while extra usage pays",
+        429,
+        Throttled(20.0),
+        "rate_limit_error",
+        headers={
+            "anthropic-ratelimit-unified-status": "allowed",
+            "anthropic-ratelimit-unified-representative-claim": "overage",
+            "retry-after": "20",
+        },
     ),
     Row(
         "429 rejected without a time",
@@ -468,7 +505,7 @@ DECISIONS = [
 def stripped(outcome: Outcome) -> tuple[Outcome, tuple[str, ...]]:
     """The outcome without its windows, and the names of those."""
     if isinstance(outcome, QuotaSpent):
-        bare = QuotaSpent(outcome.text, outcome.until_at, outcome.family, cause=outcome.cause)
+        bare = QuotaSpent(outcome.text, outcome.until_at, outcome.family, cause=outcome.cause, own=outcome.own)
         return bare, tuple(window.name for window in outcome.windows)
     if isinstance(outcome, Throttled):
         return Throttled(outcome.wait_s), tuple(window.name for window in outcome.windows)
@@ -486,6 +523,43 @@ def test_a_full_window_is_told_from_the_published_capture() -> None:
     refused = answer("anthropic-429-five-hour-window.http")
     outcome = CLAUDE.classify(refused.status, refused.headers, refused.body, REQUEST, NOW)
     assert stripped(outcome) == (QuotaSpent("5 h window full", RESET_5H), ("5h", "7d"))
+
+
+def test_extra_usage_that_is_spent_is_told_from_the_months_limit_and_asked_again_before_it() -> None:
+    refused = answer("anthropic-429-overage.http")
+    now = at("2026-08-01T00:00:00")
+
+    outcome = CLAUDE.classify(refused.status, refused.headers, refused.body, REQUEST, now)
+
+    assert outcome == QuotaSpent("extra usage spent", now + 1800, extra_usage=ExtraUsage(False, False, None, now))
+
+
+def test_a_keys_empty_bucket_is_a_throttle_that_tells_its_buckets() -> None:
+    refused = answer("anthropic-429-api-key-minute.http")
+
+    outcome = API_KEY.classify(refused.status, refused.headers, refused.body, REQUEST, at("2025-08-21T12:41:00"))
+
+    assert stripped(outcome) == (Throttled(21.0), ("requests", "input-tokens", "output-tokens", "tokens"))
+
+
+def test_a_refusal_tells_of_extra_usage_as_well() -> None:
+    refused = answer("anthropic-429-five-hour-window.http")
+
+    outcome = CLAUDE.classify(refused.status, refused.headers, refused.body, REQUEST, NOW)
+
+    assert isinstance(outcome, QuotaSpent)
+    assert outcome.extra_usage == ExtraUsage(enabled=False, in_use=False, seen_at=NOW)
+
+
+def test_a_request_that_only_extra_usage_would_serve_rests_nobody() -> None:
+    """Long context is not part of every plan; the account serves all other requests."""
+    body = json.dumps({"error": {"type": "rate_limit_error", "message": LONG_CONTEXT}}).encode()
+    p = pool("a")
+
+    outcome = CLAUDE.classify(429, Headers([]), body, REQUEST, NOW)
+
+    assert outcome == RequestRefused(429)
+    assert observe(p, A, outcome, NOW) == (p, ())
 
 
 def test_a_models_full_week_rests_only_that_model() -> None:

@@ -1,10 +1,12 @@
 """Anthropic's quota windows: headers and usage endpoint, under one set of names."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from core.model import AccountKind, ModelFamily, QuotaWindow, WindowStatus
+from core.policy import quota
 from core.providers import PROVIDERS
 from core.providers.anthropic import usage_windows
 from core.providers.headers import Headers
@@ -13,6 +15,7 @@ from tests.recorded import answer, content
 CLAUDE = PROVIDERS[AccountKind.CLAUDE]
 API_KEY = PROVIDERS[AccountKind.API_KEY]
 OPUS = ModelFamily("opus")
+FABLE = ModelFamily("fable")
 
 
 def at(text: str) -> float:
@@ -51,6 +54,7 @@ def test_a_window_of_one_model_is_scoped_to_it_and_an_unknown_one_to_itself() ->
         [
             (b"Anthropic-RateLimit-Unified-7d_oi-utilization", b"1.01"),
             (b"anthropic-ratelimit-unified-7d_opus-status", b"allowed_warning"),
+            (b"anthropic-ratelimit-unified-5h_oi-utilization", b"0.5"),
             (b"anthropic-ratelimit-unified-30d-surpassed-threshold", b"0.75"),
             (b"anthropic-ratelimit-unified-iguana-status", b"sleeping"),
             (b"anthropic-ratelimit-unified-overage-status", b"rejected"),
@@ -61,9 +65,43 @@ def test_a_window_of_one_model_is_scoped_to_it_and_an_unknown_one_to_itself() ->
     assert CLAUDE.windows(headers, NOW) == (
         QuotaWindow("7d_oi", 1.01, family=ModelFamily("fable"), seen_at=NOW),
         QuotaWindow("7d_opus", None, status=WindowStatus.WARNING, family=OPUS, seen_at=NOW),
+        QuotaWindow("5h_oi", 0.5, family=FABLE, seen_at=NOW),
         QuotaWindow("30d", 0.75, seen_at=NOW),
         QuotaWindow("iguana", family=ModelFamily("iguana"), seen_at=NOW),
     )
+
+
+def test_what_looks_like_a_window_and_is_none_is_left_out() -> None:
+    names = [window.name for window in CLAUDE.windows(answer("anthropic-200-extra-usage.http").headers, NOW)]
+
+    assert names == ["5h", "7d"]
+
+
+def test_a_week_that_nears_its_end_is_read_beside_a_models_week() -> None:
+    assert CLAUDE.windows(answer("anthropic-200-warning.http").headers, NOW) == (
+        QuotaWindow("5h", 0.31, at("2026-07-31T17:20:00"), WindowStatus.ALLOWED, seen_at=NOW),
+        QuotaWindow("7d", 0.8, at("2026-08-05T12:00:00"), WindowStatus.WARNING, seen_at=NOW),
+        QuotaWindow("7d_oi", 0.44, 1_785_900_000.0, WindowStatus.ALLOWED, FABLE, NOW),
+    )
+
+
+def test_buckets_of_the_priority_tier_stand_beside_the_others() -> None:
+    now = at("2025-08-21T12:40:58")
+    buckets = API_KEY.windows(answer("anthropic-200-priority-tier.http").headers, now)
+
+    assert [(bucket.name, bucket.utilization) for bucket in buckets] == [
+        ("requests", pytest.approx(0.002)),
+        ("priority-input-tokens", 0.75),
+        ("priority-output-tokens", 0.0),
+    ]
+
+
+def test_an_empty_bucket_of_a_key_is_full_again_at_its_reset() -> None:
+    now = at("2025-08-21T12:41:00")
+    bucket = API_KEY.windows(answer("anthropic-429-api-key-minute.http").headers, now)[1]
+
+    assert (bucket.name, bucket.utilization, bucket.resets_at) == ("input-tokens", 1.0, now + 58)
+    assert quota.current(bucket, now + 58).utilization == 0.0
 
 
 def test_nonsense_in_rate_limit_headers_is_not_known() -> None:
@@ -99,6 +137,38 @@ def test_the_usage_endpoint_is_read_from_its_limits_alone() -> None:
         QuotaWindow("7d_opus", 0.12, None, family=OPUS, seen_at=NOW),
         QuotaWindow("daily_new", 0.01, None, family=ModelFamily("new"), seen_at=NOW),
     )
+
+
+def test_a_usage_answer_in_which_nothing_has_begun_tells_what_is_not_spent() -> None:
+    assert usage_windows(content("anthropic-usage-nothing-begun.json"), NOW) == (
+        QuotaWindow("5h", 0.0, None, seen_at=NOW),
+        QuotaWindow("7d", None, None, seen_at=NOW),
+    )
+
+
+def test_a_limit_above_100_percent_and_one_that_names_a_model_are_read() -> None:
+    assert usage_windows(content("anthropic-usage-spend-only.json"), NOW) == (
+        QuotaWindow("5h", 1.04, at("2026-07-03T00:30:00"), seen_at=NOW),
+        QuotaWindow("7d_opus", 0.12, at("2026-07-08T09:00:00"), family=OPUS, seen_at=NOW),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "family"),
+    [
+        ("five_hour", "5h", None),
+        ("seven_day", "7d", None),
+        ("seven_day_opus", "7d_opus", OPUS),
+        ("seven_day_fable", "7d_oi", FABLE),
+        ("seven_day_overage_included", "7d_oi", FABLE),
+        ("five_hour_overage_included", "5h_oi", FABLE),
+        ("seven_day_omelette", "7d_omelette", ModelFamily("omelette")),
+    ],
+)
+def test_both_sources_call_a_window_by_one_name(key: str, name: str, family: ModelFamily | None) -> None:
+    body = json.dumps({key: {"utilization": 50, "resets_at": None}}).encode()
+
+    assert usage_windows(body, NOW) == (QuotaWindow(name, 0.5, None, family=family, seen_at=NOW),)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """OpenCode Go: where the key goes, and errors that only their type tells apart."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,7 @@ BEARER = (b"authorization", b"Bearer sk-EXAMPLE")
 BAD_KEY = CredentialRejected("key rejected", renewable=False)
 NO_BALANCE = QuotaSpent("no balance left", NOW + 3600, cause=Cause.CREDIT)
 SPEND_CAP = QuotaSpent("spend limit reached", NOW + 3600, cause=Cause.CREDIT)
+OWN_CAP = replace(SPEND_CAP, own=True)
 API_KEY = (b"x-api-key", b"sk-EXAMPLE")
 
 
@@ -118,7 +120,7 @@ def full(name: str, text: str, until_at: float | None = NOW + 5400) -> QuotaSpen
         pytest.param(401, body_of("AuthError"), None, BAD_KEY, id="401 AuthError"),
         pytest.param(401, body_of("CreditsError"), None, NO_BALANCE, id="401 CreditsError"),
         pytest.param(401, body_of("MonthlyLimitError"), None, SPEND_CAP, id="401 MonthlyLimitError"),
-        pytest.param(401, body_of("UserLimitError"), None, SPEND_CAP, id="401 UserLimitError"),
+        pytest.param(401, body_of("UserLimitError"), None, OWN_CAP, id="401 UserLimitError"),
         pytest.param(401, body_of("ModelError"), None, RequestRefused(401), id="401 ModelError"),
         pytest.param(401, body_of("NewError"), None, RequestRefused(401), id="401 of an unknown type"),
         pytest.param(401, b"Unauthorized", None, BAD_KEY, id="401 without a type"),

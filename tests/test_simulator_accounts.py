@@ -5,8 +5,11 @@ from typing import Any
 import httpx
 import pytest
 
+from core.simulator import ExtraUsage
 from tests.fakes import (
+    ASK,
     NOW,
+    VERSION,
     SimulatedAccount,
     SimulatedProvider,
     Window,
@@ -93,3 +96,33 @@ async def test_scripts_come_one_per_request_and_always_until_further_notice(
     work.always(None)
     assert statuses == [500, 529, 429, 429]
     assert (await ask(http, work)).status_code == 200
+
+
+OVERAGE = "anthropic-ratelimit-unified-overage-"
+
+
+async def test_extra_usage_pays_when_a_window_is_full_until_the_months_limit(
+    http: httpx.AsyncClient, work: SimulatedAccount
+) -> None:
+    work.extra_usage = ExtraUsage(limit=20, cost=10)
+    work.quota["5h"] = Window(0.9, NOW + 600, 18_000, cost=0.1)
+
+    plan, *extra, refused = [await ask(http, work) for _ in range(4)]
+
+    assert (plan.status_code, plan.headers[f"{OVERAGE}in-use"]) == (200, "false")
+    assert [answer.status_code for answer in extra] == [200, 200]
+    assert extra[0].headers[f"{OVERAGE}in-use"] == "true"
+    assert extra[0].headers["anthropic-ratelimit-unified-status"] == "allowed"
+    assert extra[0].headers["anthropic-ratelimit-unified-5h-status"] == "rejected"
+    assert (refused.status_code, refused.headers[f"{OVERAGE}disabled-reason"]) == (400, "out_of_credits")
+    assert refused.json()["error"]["message"].startswith("You're out of extra usage.")
+    assert work.extra_usage.used == 20
+
+
+async def test_keys_of_one_organisation_empty_the_same_buckets(sim: SimulatedProvider, http: httpx.AsyncClient) -> None:
+    keys = [sim.add_api_key(label, organization_uuid="org") for label in ("One", "Two")]
+    keys[0].quota["requests"].utilization = 1.0
+
+    answers = [await http.post("/v1/messages", headers={"x-api-key": key.key, **VERSION}, json=ASK) for key in keys]
+
+    assert [answer.status_code for answer in answers] == [429, 429]

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from core.simulator import ExtraUsage
 from tests.fakes import (
     ASK,
     NOW,
@@ -45,3 +46,18 @@ async def test_profile_and_usage_have_the_shapes_of_the_api(http: httpx.AsyncCli
     assert usage["five_hour"] == {"utilization": 37.0, "resets_at": "2026-09-21T14:23:20.500000+00:00"}
     assert usage["seven_day_opus"] is None
     assert [limit["kind"] for limit in usage["limits"]] == ["session", "weekly_all"]
+
+
+async def test_the_usage_answer_tells_of_extra_usage_in_minor_units(
+    http: httpx.AsyncClient, work: SimulatedAccount
+) -> None:
+    off = (await http.get("/api/oauth/usage", headers=signed(work))).json()
+    work.extra_usage = ExtraUsage(limit=5000, used=1250)
+    on = (await http.get("/api/oauth/usage", headers=signed(work))).json()
+    work.extra_usage = ExtraUsage(limit=None, used=1250)
+    unlimited = (await http.get("/api/oauth/usage", headers=signed(work))).json()
+
+    assert (off["extra_usage"]["is_enabled"], off["spend"]) == (False, None)
+    assert (on["extra_usage"]["used_credits"], on["extra_usage"]["utilization"]) == (1250.0, 25.0)
+    assert on["spend"]["limit"] == {"amount_minor": 5000, "currency": "USD", "exponent": 2}
+    assert (unlimited["extra_usage"]["monthly_limit"], unlimited["spend"]["limit"]) == (None, None)

@@ -3,12 +3,14 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from core.model import AccountKind, Endpoints, ModelFamily, QuotaWindow, WindowStatus
+from core.model import AccountKind, Endpoints, ExtraUsage, ModelFamily, QuotaWindow, WindowStatus
 from core.policy.polling import Failed, Read, Reading, TurnedAway, Unreadable
+from core.simulator import ExtraUsage as ExtraCredit
 from core.simulator.faults import Fault
 from core.usage_reading import UsageEndpoint
 from tests.fakes import SimulatedAccount, SimulatedProvider, Window, faults
 from tests.pools import NOW
+from tests.recorded import answer
 
 pytestmark = pytest.mark.anyio
 
@@ -45,8 +47,21 @@ async def test_a_subscription_tells_its_windows_and_those_of_single_models(
             QuotaWindow("5h", 0.62, NOW + 3 * HOUR, seen_at=NOW),
             QuotaWindow("7d", 0.1, NOW + 96 * HOUR, seen_at=NOW),
             QuotaWindow("7d_oi", 1.01, NOW + 24 * HOUR, family=ModelFamily("fable"), seen_at=NOW),
-        )
+        ),
+        ExtraUsage(enabled=False, seen_at=NOW),
     )
+
+
+async def test_a_subscription_tells_how_much_of_its_extra_usage_is_spent(
+    sim: SimulatedProvider, endpoint: UsageEndpoint
+) -> None:
+    account = sim.add_login("Ada")
+    account.extra_usage = ExtraCredit(limit=5000, used=1250)
+
+    reading = await read(endpoint, account)
+
+    assert isinstance(reading, Read)
+    assert reading.extra_usage == ExtraUsage(enabled=True, in_use=None, utilization=0.25, seen_at=NOW)
 
 
 async def test_an_opencode_go_key_tells_its_windows(sim: SimulatedProvider, endpoint: UsageEndpoint) -> None:
@@ -147,6 +162,18 @@ async def test_answers_that_the_simulated_provider_does_not_give(
 ) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as http:
         assert await UsageEndpoint(Endpoints, lambda: http, lambda: NOW).read(kind, "secret") == reading
+
+
+@pytest.mark.parametrize(
+    ("recording", "reading"),
+    [("anthropic-usage-403-scope.http", Unreadable()), ("anthropic-usage-429.http", TurnedAway(0.0))],
+)
+async def test_recorded_refusals_say_nothing_of_the_account(recording: str, reading: Reading) -> None:
+    told = answer(recording)
+    lines = [(name.decode(), value.decode()) for name in told.headers if (value := told.headers.get(name))]
+    given = httpx.Response(told.status, headers=lines, content=told.body)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: given)) as http:
+        assert await UsageEndpoint(Endpoints, lambda: http, lambda: NOW).read(AccountKind.CLAUDE, "secret") == reading
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://no host"], ids=["nobody there", "no address"])

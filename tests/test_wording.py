@@ -4,8 +4,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model import AccountKind, Level, ModelFamily, QuotaWindow, Standing, WindowView
-from core.wording import KIND_NAMES, STANDING_NAMES, clock_time, level, percent, span, window_name
+from core.model import (
+    AccountId,
+    AccountKind,
+    AccountView,
+    ExtraUsage,
+    Level,
+    LoginHealth,
+    LoginState,
+    ModelFamily,
+    QuotaWindow,
+    Standing,
+    WindowView,
+)
+from core.wording import (
+    KIND_NAMES,
+    STANDING_NAMES,
+    age_text,
+    clock_time,
+    level,
+    notes,
+    percent,
+    span,
+    state_text,
+    window_name,
+)
+
+NOW = datetime.fromisoformat("2026-11-21T12:00").timestamp()  # in the zone of whoever runs the test
+AT_14_32 = datetime.fromisoformat("2026-11-21T14:32").timestamp()
+THURSDAY = datetime.fromisoformat("2026-11-26T09:00").timestamp()
 
 
 @pytest.mark.parametrize(
@@ -78,9 +105,7 @@ def test_a_window_has_a_name_that_a_person_knows(name: str, family: str | None, 
     ],
 )
 def test_a_time_is_said_as_briefly_as_it_stays_clear(moment: str, text: str) -> None:
-    saturday_noon = datetime.fromisoformat("2026-11-21T12:00").timestamp()  # in the zone of whoever runs the test
-
-    assert clock_time(datetime.fromisoformat(moment).timestamp(), saturday_noon) == text
+    assert clock_time(datetime.fromisoformat(moment).timestamp(), NOW) == text
 
 
 @pytest.mark.parametrize(
@@ -108,3 +133,104 @@ def test_a_duration_is_said_in_two_units_at_most(seconds: float, text: str) -> N
 def test_every_kind_and_every_standing_has_a_name() -> None:
     assert set(KIND_NAMES) == set(AccountKind)
     assert set(STANDING_NAMES) == set(Standing)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "text"),
+    [(-60, ""), (0, ""), (899, ""), (900, "read 15 min ago"), (3 * 3600 + 300, "read 3 h 05 min ago")],
+)
+def test_the_age_of_a_reading_is_said_once_it_is_old(age_s: float, text: str) -> None:
+    assert age_text(NOW - age_s, NOW) == text
+
+
+def test_what_was_never_read_has_no_age() -> None:
+    assert age_text(0.0, NOW) == ""
+
+
+def view(standing: Standing = Standing.READY, kind: AccountKind = AccountKind.CLAUDE, **fields: object) -> AccountView:
+    return AccountView(AccountId("a"), "Work", kind, kind.provider, standing, Level.OK, **fields)
+
+
+def login(state: LoginState, ends_at: float | None = None) -> LoginHealth:
+    return LoginHealth(state, ends_at)
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (view(), "ready"),
+        (view(kind=AccountKind.API_KEY), "ready"),
+        (view(login=login(LoginState.FINE, AT_14_32)), "ready"),
+        (view(detail="serves Claude Code only"), "ready for Claude Code only"),
+        (view(detail="the provider does not let it serve this program"), "ready for Claude Code only"),
+        (view(extra_usage=ExtraUsage(enabled=True)), "ready"),
+        (view(extra_usage=ExtraUsage(enabled=True, in_use=True)), "ready, extra usage in use"),
+        (view(login=login(LoginState.RENEWING, AT_14_32)), "refreshing"),
+        (view(login=login(LoginState.IN_DOUBT)), "login in doubt, tried again by itself"),
+        (view(login=login(LoginState.ENDING, AT_14_32)), "sign in again by 14:32"),
+        (view(login=login(LoginState.ENDING)), "sign in again soon"),
+        (view(login=login(LoginState.UNSAVED, AT_14_32)), "login renewed, not saved yet"),
+        (view(borrowed_from="Claude Code"), "borrowed from Claude Code"),
+        (
+            view(borrowed_from="Claude Code", login=login(LoginState.FINE, AT_14_32)),
+            "borrowed from Claude Code until 14:32",
+        ),
+        (
+            view(borrowed_from="Claude Code", login=login(LoginState.ENDING, AT_14_32)),
+            "borrowed from Claude Code until 14:32",
+        ),
+        (view(Standing.COOLING, detail="5 h window full", until_at=AT_14_32), "5 h window full until 14:32"),
+        (view(Standing.COOLING, detail="week window full", until_at=THURSDAY), "week window full until Thu 09:00"),
+        (
+            view(Standing.COOLING, detail="plan spent (you keep it to plan limits)", until_at=THURSDAY),
+            "plan spent until Thu 09:00",
+        ),
+        (view(Standing.COOLING, detail="rate limit"), "rate limit"),
+        (view(Standing.COOLING), "resting"),
+        (
+            view(
+                Standing.COOLING,
+                detail="5 h window full",
+                until_at=THURSDAY,
+                login=login(LoginState.ENDING, AT_14_32),
+            ),
+            "5 h window full until Thu 09:00; sign in again by 14:32",
+        ),
+        (view(Standing.SIGN_IN), "sign in again"),
+        (view(Standing.SIGN_IN, detail="login rejected"), "sign in again: login rejected"),
+        (view(Standing.SIGN_IN, AccountKind.API_KEY), "needs another key"),
+        (view(Standing.SIGN_IN, AccountKind.GO, detail="key rejected"), "needs another key: key rejected"),
+        (view(Standing.LOCKED, detail="The keychain is locked"), "keychain locked"),
+        (view(Standing.DISABLED, detail="disabled"), "disabled"),
+        (view(Standing.DISABLED, login=login(LoginState.ENDING, AT_14_32)), "disabled"),
+    ],
+)
+def test_the_state_of_an_account_is_said_in_the_words_of_a_menu_row(shown: AccountView, text: str) -> None:
+    assert state_text(shown, NOW) == text
+
+
+@pytest.mark.parametrize("standing", Standing)
+@pytest.mark.parametrize("state", LoginState)
+@pytest.mark.parametrize("kind", AccountKind)
+def test_every_state_has_words_for_a_row(standing: Standing, state: LoginState, kind: AccountKind) -> None:
+    said = state_text(view(standing, kind, login=login(state, AT_14_32)), NOW)
+
+    assert 0 < len(said) <= 40
+    assert said.isascii()
+
+
+@pytest.mark.parametrize(
+    ("shown", "lines"),
+    [
+        (view(), ()),
+        (view(Standing.COOLING, detail="5 h window full"), ()),
+        (view(Standing.COOLING, detail="plan spent (kept to its limits)"), ("Plan spent (kept to its limits)",)),
+        (view(detail="the provider does not let it"), ("The provider does not let it",)),
+        (view(shares_with=("Key 1", "Key 2")), ("Shares limits with Key 1, Key 2",)),
+        (view(extra_usage=ExtraUsage(enabled=False)), ()),
+        (view(extra_usage=ExtraUsage(enabled=True)), ("Extra usage is on",)),
+        (view(extra_usage=ExtraUsage(in_use=True, utilization=0.4)), ("Extra usage in use, 40 % of its limit spent",)),
+    ],
+)
+def test_what_a_row_has_no_room_for_is_said_in_lines_of_its_own(shown: AccountView, lines: tuple[str, ...]) -> None:
+    assert notes(shown, NOW) == lines

@@ -1,10 +1,13 @@
 """The pool as a person sees it: a `Snapshot` for tray, command line and status page."""
 
+from dataclasses import replace
+
 from core.model import (
     AccountState,
     AccountView,
     Choice,
     Exhausted,
+    ExtraUsage,
     Level,
     Pool,
     ProviderName,
@@ -14,7 +17,7 @@ from core.model import (
     Standing,
     WindowView,
 )
-from core.policy import quota
+from core.policy import plan, quota, sharing
 from core.policy.pool import PINNED, any_client, choose, obstacle, pinned, resting, standing
 from core.wording import level
 
@@ -69,11 +72,18 @@ def _view(pool: Pool, state: AccountState, serving: Choice | None, now: float) -
         borrowed_from=account.borrowed_from,
         login=state.login,
         plan_limits_only=account.plan_limits_only,
-        extra_usage=state.extra_usage,
+        extra_usage=_extra_usage(state, now),
+        shares_with=tuple(s.account.label for s in sharing.group(pool, account.id) if s is not state),
         in_flight=state.in_flight,
         served=state.served,
         last_used_at=state.last_used_at,
     )
+
+
+def _extra_usage(state: AccountState, now: float) -> ExtraUsage | None:
+    """What is known of extra usage; what it paid for ends with the window that had been spent."""
+    extra = state.extra_usage
+    return replace(extra, in_use=plan.in_use(state, now)) if extra and extra.in_use else extra
 
 
 def _window(window: QuotaWindow) -> WindowView:

@@ -15,13 +15,14 @@ from core.model import (
     AccountState,
     Cause,
     Cooldown,
+    ExtraUsage,
     Polling,
     Pool,
     QuotaWindow,
     SignIn,
     WindowStatus,
 )
-from core.policy import quota
+from core.policy import plan, quota, sharing
 from core.wording import SPENT_FROM
 
 MIN_GAP_S = 180.0
@@ -37,7 +38,7 @@ STALE_S = 3600.0
 START_TRIES = 3
 """How often that is tried: at a start after boot the network comes a little later."""
 AFTER_RESET_S = 30.0
-"""A full window is read once it has begun anew; its reset was seen to move by two seconds."""
+"""A window is read once it has begun anew; its reset was seen to move by two seconds."""
 SPREAD = 0.1
 """Waits are longer or shorter by up to this share."""
 
@@ -58,9 +59,10 @@ MAX_COUNT = 16
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The endpoint told the windows, as they were at their `seen_at`."""
+    """The endpoint told the windows, as they were at their `seen_at`, and what it knows of extra usage."""
 
     windows: tuple[QuotaWindow, ...]
+    extra_usage: ExtraUsage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,11 @@ def schedule(pool: Pool, now: float, *, started_at: float, wanted_at: float) -> 
     return sorted((at, id_) for at, id_ in times if at is not None)
 
 
+def may_be_asked(state: AccountState, now: float) -> bool:
+    """Whether the endpoint would not mind a question about this account that the person wants answered now."""
+    return _askable(state) and _allowed_at(state.polling) <= now
+
+
 def _askable(state: AccountState) -> bool:
     """API keys have no such endpoint: their headers tell all there is."""
     account = state.account
@@ -132,8 +139,8 @@ def _allowed_at(polling: Polling) -> float:
 
 
 def _begins_anew_at(state: AccountState) -> float:
-    """Shortly after the next reset of a full window about which nobody has asked since."""
-    times = (w.resets_at + AFTER_RESET_S for w in state.windows if w.resets_at is not None and not _has_room(w))
+    """Shortly after the next reset of a window about which nobody has asked since."""
+    times = (w.resets_at + AFTER_RESET_S for w in state.windows if w.resets_at is not None)
     return min((at for at in times if at > state.polling.asked_at), default=math.inf)
 
 
@@ -153,14 +160,23 @@ def asked(state: AccountState, now: float, jitter: float) -> AccountState:
     return replace(state, polling=replace(state.polling, asked_at=now, spread=1 + SPREAD * (2 * jitter - 1)))
 
 
-def learned(state: AccountState, reading: Reading, now: float) -> AccountState:
-    """The account with what the answer told. One without windows changes nothing but when to ask again."""
-    state = replace(state, polling=_after(state.polling, reading))
-    if not isinstance(reading, Read):
-        return state
-    windows = quota.merge(state.windows, reading.windows)
-    kept = tuple(rest for rest in state.cooldowns if not _contradicted(rest, windows, reading.windows, now))
-    return replace(state, windows=windows, cooldowns=kept)
+def learned(pool: Pool, id_: AccountId, reading: Reading, now: float) -> Pool:
+    """The pool with what the answer told of an account, and of all that share its limits.
+
+    One that tells nothing changes nothing but when to ask again. An account that is gone changes nothing at all.
+    """
+    changed: dict[AccountId, AccountState] = {}
+    for state in sharing.group(pool, id_):
+        asked_about = state.account.id == id_
+        told = replace(state, polling=_after(state.polling, reading)) if asked_about else state
+        changed[state.account.id] = _told(told, reading, now) if isinstance(reading, Read) else told
+    return replace(pool, accounts=tuple(changed.get(state.account.id, state) for state in pool.accounts))
+
+
+def _told(state: AccountState, reading: Read, now: float) -> AccountState:
+    state = plan.read(state, reading.windows, reading.extra_usage, now)
+    kept = tuple(rest for rest in state.cooldowns if not _contradicted(rest, state.windows, reading.windows, now))
+    return replace(state, cooldowns=kept)
 
 
 def _after(polling: Polling, reading: Reading) -> Polling:
@@ -196,7 +212,7 @@ def _contradicted(rest: Cooldown, windows: tuple[QuotaWindow, ...], seen: tuple[
     A window of the rest's scope must have been read just now, and no window that might have caused the rest may still
     be full. A model's rest can come from a window that goes by another family's name, so all of those count.
     """
-    if rest.cause is not Cause.QUOTA or rest.until_at <= now:
+    if rest.cause not in (Cause.QUOTA, Cause.PLAN) or rest.until_at <= now:
         return False
     scoped = rest.family is not None
     suspects = [quota.current(window, now) for window in windows if (window.family is not None) is scoped]
@@ -217,11 +233,23 @@ def not_in_future(pool: Pool, now: float) -> Pool:
 
     Else nothing would be asked, and no reading taken for newer, until the clock has caught up.
     """
-    if all(state.polling.asked_at <= now and _read_at(state) <= now for state in pool.accounts):
+    if all(_known_at(state) <= now for state in pool.accounts):
         return pool
     return replace(pool, accounts=tuple(_not_in_future(state, now) for state in pool.accounts))
 
 
+def _known_at(state: AccountState) -> float:
+    extra = state.extra_usage
+    return max(state.polling.asked_at, _read_at(state), extra.seen_at if extra else 0.0)
+
+
 def _not_in_future(state: AccountState, now: float) -> AccountState:
-    windows = tuple(replace(window, seen_at=min(window.seen_at, now)) for window in state.windows)
-    return replace(state, windows=windows, polling=replace(state.polling, asked_at=min(state.polling.asked_at, now)))
+    if _known_at(state) <= now:
+        return state
+    extra = state.extra_usage
+    return replace(
+        state,
+        windows=tuple(replace(window, seen_at=min(window.seen_at, now)) for window in state.windows),
+        extra_usage=replace(extra, seen_at=min(extra.seen_at, now)) if extra else None,
+        polling=replace(state.polling, asked_at=min(state.polling.asked_at, now)),
+    )

@@ -29,10 +29,10 @@ from core.model import (
     NotDelivered,
     Outcome,
     Pin,
+    Polling,
     Pool,
     ProviderName,
     QuotaSpent,
-    QuotaWindow,
     Request,
     RequestRefused,
     RequestThrottled,
@@ -46,7 +46,7 @@ from core.model import (
     Unknown,
     UpstreamFailed,
 )
-from core.policy import quota
+from core.policy import plan, quota, sharing
 from core.wording import percent, window_name
 
 CACHE_WARM_S = 3600.0
@@ -72,13 +72,32 @@ Ready = Sequence[AccountState]
 
 
 def resting(state: AccountState, request: Request, now: float) -> Cooldown | None:
-    """The cooldown that keeps this account from serving `request`, the longest if there are several."""
-    live = (c for c in state.cooldowns if c.until_at > now and c.family in (None, request.family))
-    return max(live, key=lambda c: c.until_at, default=None)
+    """The cooldown that keeps this account from serving `request`, the longest if there are several.
+
+    One that keeps it to its plan need not have been begun: what is known of the plan is enough.
+    """
+    live = (c for c in _live(state, now) if c.family in (None, request.family))
+    longest = max(live, key=lambda c: c.until_at, default=None)
+    planned = plan.rest(state, request.family, now)
+    if planned is None or (longest and planned.until_at < longest.until_at + quota.RESET_JITTER_S):
+        return longest
+    return replace(planned, moved_to=longest.moved_to if longest else None)
+
+
+def _live(state: AccountState, now: float) -> tuple[Cooldown, ...]:
+    """The cooldowns that hold: those of a plan do only while the person keeps the account to it."""
+    kept = state.account.plan_limits_only
+    return tuple(c for c in state.cooldowns if c.until_at > now and (kept or c.cause is not Cause.PLAN))
 
 
 def obstacle(state: AccountState, request: Request, now: float) -> str:
     """Why this account cannot serve `request` now, in plain words; empty when it is ready."""
+    rest = resting(state, request, now)
+    return _bar(state, request) or ((rest.text or "resting") if rest else "")
+
+
+def _bar(state: AccountState, request: Request) -> str:
+    """What no time will mend; empty when at most a rest keeps the account from serving `request`."""
     account = state.account
     if not account.enabled:
         return "disabled"
@@ -86,10 +105,7 @@ def obstacle(state: AccountState, request: Request, now: float) -> str:
         return state.sign_in_text or ("keychain locked" if state.sign_in is SignIn.LOCKED else "sign in again")
     if account.serves is Serves.CLAUDE_CODE and request.client.value != Serves.CLAUDE_CODE.value:
         return "serves Claude Code only"
-    if request.client in state.refuses:
-        return "the provider does not let it serve this program"
-    rest = resting(state, request, now)
-    return (rest.text or "resting") if rest else ""
+    return "the provider does not let it serve this program" if request.client in state.refuses else ""
 
 
 def any_client(provider: ProviderName, family: ModelFamily | None = None) -> Request:
@@ -117,10 +133,12 @@ def pinned(pool: Pool, provider: ProviderName, now: float) -> Pin | None:
 def choose(pool: Pool, request: Request, now: float, tried: AbstractSet[AccountId] = frozenset()) -> Choice | Exhausted:
     """The account that should serve `request`, and why: availability, then pin, then affinity, then strategy.
 
-    `tried` are not asked again. Those of them that are ready make `Exhausted.tried`.
+    `tried` are not asked again. Those of them that are ready make `Exhausted.tried`. Neither is another key of theirs
+    whose bucket, which is the same, is empty.
     """
     members = [s for s in pool.accounts if s.account.kind.provider is request.provider]
-    ready = [s for s in members if s.account.id not in tried and not obstacle(s, request, now)]
+    known = [s for s in members if s.account.id not in tried and not _emptied(pool, s, tried, now)]
+    ready = [s for s in known if not obstacle(s, request, now)]
     if not ready:
         return _exhausted(members, request, now)
     pin = pinned(pool, request.provider, now)
@@ -134,14 +152,19 @@ def choose(pool: Pool, request: Request, now: float, tried: AbstractSet[AccountI
     return STRATEGIES[pool.strategy](pool, ready, request, now)
 
 
+def _emptied(pool: Pool, state: AccountState, tried: AbstractSet[AccountId], now: float) -> bool:
+    """Whether an account that was tried draws on the same limits, and nothing is left of them."""
+    others = (other for other in sharing.group(pool, state.account.id) if other.account.id in tried) if tried else ()
+    return any(others) and any(plan.spent(window, now) for window in state.windows if window.family is None)
+
+
 def _exhausted(members: Ready, request: Request, now: float) -> Exhausted:
     reasons: list[tuple[str, str, float | None]] = []
     tried = False
     for state in members:
         why = obstacle(state, request, now)
         rest = resting(state, request, now)
-        only_resting = rest and not obstacle(replace(state, cooldowns=()), request, now)
-        until_at = rest.until_at if rest and only_resting else None
+        until_at = rest.until_at if rest and not _bar(state, request) else None
         reasons.append((state.account.label, why or "tried just now", until_at))
         tried = tried or not why
     ready_at = min((until for _, _, until in reasons if until is not None), default=None)
@@ -239,18 +262,18 @@ def observe(pool: Pool, id_: AccountId, outcome: Outcome, now: float) -> tuple[P
     if state is None:
         return pool, ()
     match outcome:
-        case Served(windows=windows):
-            return _with(pool, _read(replace(state, served=state.served + 1, failures=0), windows)), ()
+        case Served():
+            pool = _well(_with(pool, replace(state, served=state.served + 1)), id_)
+            return _read(pool, (), id_, outcome, now)
         case QuotaSpent():
             until_at = _until(state, outcome.until_at, outcome.family, now)
             rest = Cooldown(until_at, outcome.cause, outcome.text, outcome.family)
-            return _rest(pool, _read(state, outcome.windows), rest, now)
-        case Throttled(wait_s=wait_s, windows=windows):
-            state = _read(state, windows)
+            return _read(*_rest(pool, id_, rest, now, alone=outcome.own), id_, outcome, now)
+        case Throttled(wait_s=wait_s):
             if wait_s <= SHORT_THROTTLE_S:
-                return _with(pool, state), ()
-            until_at = _until(state, now + wait_s, None, now)
-            return _rest(pool, state, Cooldown(until_at, Cause.THROTTLED, "rate limit"), now)
+                return _read(pool, (), id_, outcome, now)
+            rest = Cooldown(_until(state, now + wait_s, None, now), Cause.THROTTLED, "rate limit")
+            return _read(*_rest(pool, id_, rest, now), id_, outcome, now)
         case CredentialRejected(text=text, renewable=False) | AccountRefused(text=text):
             return _sign_in_needed(pool, state, text)
         case ClientRefused(text=text, client=client):
@@ -272,8 +295,51 @@ def observe(pool: Pool, id_: AccountId, outcome: Outcome, now: float) -> tuple[P
             assert_never(outcome)
 
 
-def _read(state: AccountState, windows: tuple[QuotaWindow, ...]) -> AccountState:
-    return replace(state, windows=quota.merge(state.windows, windows)) if windows else state
+def forgiven(state: AccountState) -> AccountState:
+    """The account with nothing held against it: no rest, no failure, no refused client, no sign-in that is missing.
+
+    What was read of its quota stays. So does when its usage endpoint was asked: that budget is the provider's.
+    """
+    return replace(
+        state,
+        sign_in=SignIn.OK,
+        sign_in_text="",
+        cooldowns=(),
+        failures=0,
+        refuses=frozenset(),
+        polling=Polling(asked_at=state.polling.asked_at),
+        fitness=None,
+    )
+
+
+def _read(
+    pool: Pool, events: tuple[Event, ...], id_: AccountId, told: Served | QuotaSpent | Throttled, now: float
+) -> tuple[Pool, tuple[Event, ...]]:
+    """Fold in what an answer told of its account's quota, for all that share it; `events` go on.
+
+    An account that is kept to its plan rests when it has spent it, or a model's part of it.
+    """
+    for state in sharing.group(pool, id_) if told.windows or told.extra_usage else ():
+        pool = _with(pool, plan.read(state, told.windows, told.extra_usage, now))
+    read = pool.state(id_)
+    for family in dict.fromkeys((None, *(window.family for window in read.windows))) if read else ():
+        rest = plan.rest(read, family, now) if read else None
+        if rest and rest.family == family:
+            pool, begun = _rest(pool, id_, _cut(rest, now), now, alone=True)
+            events += begun
+    return pool, events
+
+
+def _well(pool: Pool, id_: AccountId) -> Pool:
+    """A good answer ends the row of failures, for all that share its account's limits."""
+    for state in sharing.group(pool, id_):
+        if state.failures:
+            pool = _with(pool, replace(state, failures=0))
+    return pool
+
+
+def _cut(rest: Cooldown, now: float) -> Cooldown:
+    return replace(rest, until_at=min(rest.until_at, now + LONGEST_REST_S))
 
 
 def _until(state: AccountState, told_at: float | None, family: ModelFamily | None, now: float) -> float:
@@ -287,24 +353,38 @@ def _until(state: AccountState, told_at: float | None, family: ModelFamily | Non
     return now + min(UNKNOWN_RESET_S * 2.0 ** min(state.failures, MAX_FAILURES), UNKNOWN_RESET_MAX_S)
 
 
-def _rest(pool: Pool, state: AccountState, rest: Cooldown, now: float) -> tuple[Pool, tuple[Event, ...]]:
-    """Begin a cooldown. One that a longer rest of the same scope already covers is no news."""
-    kept = tuple(c for c in state.cooldowns if c.until_at > now)
+def _rest(
+    pool: Pool, id_: AccountId, rest: Cooldown, now: float, *, alone: bool = False
+) -> tuple[Pool, tuple[Event, ...]]:
+    """Begin a cooldown of the account and, unless it is meant `alone`, of all that share its limits."""
+    provider = None
+    events: list[Event] = []
+    for state in sharing.group(pool, id_):
+        if alone and state.account.id != id_:
+            continue
+        rested, begins = _rested(state, rest, now)
+        pool = _with(pool, rested)
+        provider = state.account.kind.provider
+        if begins:
+            events.append(CooldownStarted(state.account.id, rest.until_at, rest.cause, rest.text, rest.family))
+    if events and provider:
+        left = choose(pool, any_client(provider, rest.family), now)
+        if isinstance(left, Exhausted):
+            events.append(AllSpent(provider, left.ready_at, rest.family))
+    return pool, tuple(events)
+
+
+def _rested(state: AccountState, rest: Cooldown, now: float) -> tuple[AccountState, bool]:
+    """With this cooldown, and whether it begins: one that a longer rest of the same scope covers is no news."""
+    kept = _live(state, now)
     same = next((c for c in kept if c.family == rest.family), None)
     if same and same.until_at >= rest.until_at:
-        return _with(pool, replace(state, cooldowns=kept)), ()
+        return replace(state, cooldowns=kept), False
     others = tuple(c for c in kept if c is not same)
     if same:
-        rest = replace(rest, moved_to=same.moved_to)
-        return _with(pool, replace(state, cooldowns=(*others, rest))), ()
+        return replace(state, cooldowns=(*others, replace(rest, moved_to=same.moved_to))), False
     failures = min(state.failures + 1, MAX_FAILURES)
-    pool = _with(pool, replace(state, cooldowns=(*others, rest), failures=failures))
-    account = state.account
-    events: list[Event] = [CooldownStarted(account.id, rest.until_at, rest.cause, rest.text, rest.family)]
-    left = choose(pool, any_client(account.kind.provider, rest.family), now)
-    if isinstance(left, Exhausted):
-        events.append(AllSpent(account.kind.provider, left.ready_at, rest.family))
-    return pool, tuple(events)
+    return replace(state, cooldowns=(*others, rest), failures=failures), True
 
 
 def _sign_in_needed(pool: Pool, state: AccountState, text: str) -> tuple[Pool, tuple[Event, ...]]:
@@ -328,14 +408,18 @@ def _came_from(pool: Pool, request: Request, tried: Sequence[AccountId]) -> Acco
 def _announce(
     pool: Pool, source: AccountId | None, target: AccountId, request: Request, now: float
 ) -> tuple[Pool, tuple[Event, ...]]:
-    """Say once for each rest that another account took over."""
+    """Say once for each rest that another account took over: a rest that keys share is one."""
     state = pool.state(source) if source is not None and source != target else None
     rest = resting(state, request, now) if state else None
     if state is None or rest is None or rest.moved_to is not None:
         return pool, ()
-    marked = tuple(replace(c, moved_to=target) if c is rest else c for c in state.cooldowns)
-    event = FailedOver(state.account.id, target, rest.text, rest.until_at)
-    return _with(pool, replace(state, cooldowns=marked)), (event,)
+    for member in sharing.group(pool, state.account.id):
+        moved = tuple(replace(c, moved_to=target) if c.family == rest.family else c for c in member.cooldowns)
+        if member is state and rest not in state.cooldowns:  # known, and not begun before
+            others = (c for c in state.cooldowns if c.family != rest.family)
+            moved = (*others, replace(_cut(rest, now), moved_to=target))
+        pool = _with(pool, replace(member, cooldowns=moved))
+    return pool, (FailedOver(state.account.id, target, rest.text, rest.until_at),)
 
 
 def _remember(

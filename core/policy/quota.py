@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from core.model import ModelFamily, QuotaWindow, WindowStatus
+from core.model import AccountState, ExtraUsage, ModelFamily, QuotaWindow, WindowStatus
 
 RESET_JITTER_S = 60.0
 """Resets that the provider tells differ by a second or two from answer to answer; a new window is hours away."""
@@ -19,10 +19,15 @@ def merge(known: Iterable[QuotaWindow], seen: Iterable[QuotaWindow]) -> tuple[Qu
     return tuple(merged.values())
 
 
-def news(before: Iterable[QuotaWindow], after: Iterable[QuotaWindow]) -> bool:
-    """Whether merged readings say something else than before, and not only the same again."""
-    known = {(window.name, window.family): window for window in before}
-    return any(_differs(known.get((window.name, window.family)), window) for window in after)
+def news(before: AccountState, after: AccountState) -> bool:
+    """Whether what was read of an account says something else than before, and not only the same again."""
+    known = {(window.name, window.family): window for window in before.windows}
+    of_windows = any(_differs(known.get((window.name, window.family)), window) for window in after.windows)
+    return of_windows or _said(before.extra_usage) != _said(after.extra_usage)
+
+
+def _said(extra: ExtraUsage | None) -> ExtraUsage | None:
+    return replace(extra, seen_at=0.0) if extra else None
 
 
 def _differs(before: QuotaWindow | None, after: QuotaWindow) -> bool:

@@ -16,6 +16,7 @@ from core.model import (
     ClientRefused,
     CredentialRejected,
     Endpoints,
+    ExtraUsage,
     ModelFamily,
     Outcome,
     QuotaSpent,
@@ -25,12 +26,13 @@ from core.model import (
     RequestThrottled,
     Throttled,
 )
+from core.providers.anthropic_extra import extra_usage_refused, header_extra, usage_extra
 from core.providers.anthropic_windows import RATE_LIMIT_PREFIX, header_windows, rejected_windows, usage_windows
 from core.providers.base import ErrorBody, by_status, error_of, event_status, plain_error_body, retry_after_s
 from core.providers.headers import HeaderLine, Headers, for_upstream
 from core.wording import window_name
 
-__all__ = ["Anthropic", "usage_windows"]
+__all__ = ["Anthropic", "usage_extra", "usage_windows"]
 
 # A protocol need: the API takes bearer tokens obtained by OAuth only with it (anthropic SDK, OAUTH_API_BETA_HEADER).
 OAUTH_BETA = b"oauth-2025-04-20"
@@ -84,9 +86,14 @@ class Anthropic:
         """The quota windows in an answer's headers."""
         return header_windows(headers, now)
 
+    def extra_usage(self, headers: Headers, now: float) -> ExtraUsage | None:
+        """What an answer's headers tell of extra usage."""
+        return header_extra(headers, now)
+
     def _judge(self, status: int, error: ErrorBody, headers: Headers, request: Request, now: float) -> Outcome:
         oauth = self.kind is AccountKind.CLAUDE
-        refusal = _Refusal(status, error, headers, request, now, header_windows(headers, now), oauth)
+        windows, extra = header_windows(headers, now), header_extra(headers, now)
+        refusal = _Refusal(status, error, headers, request, now, windows, extra, oauth)
         rule = next((rule for rule in _RULES if rule.fits(refusal)), None)
         return rule.outcome(refusal) if rule else by_status(status, error)
 
@@ -109,6 +116,7 @@ class _Refusal:
     request: Request
     now: float
     windows: tuple[QuotaWindow, ...]
+    extra: ExtraUsage | None
     oauth: bool
 
 
@@ -138,7 +146,8 @@ def _spend_cap(refusal: _Refusal) -> Outcome:
     """A cap that a person or a contract set; some name the day it ends."""
     ends_at = _date_in(refusal.error.message)
     later = ends_at is not None and ends_at > refusal.now
-    return _capped(refusal, "spend limit reached", ends_at if later else refusal.now + _CREDIT_PROBE_S)
+    until_at = ends_at if later else refusal.now + _CREDIT_PROBE_S
+    return _capped(refusal, "spend limit reached", until_at, own=refusal.error.says("workspace api usage limits"))
 
 
 def _tier_cap(refusal: _Refusal) -> Outcome:
@@ -147,14 +156,15 @@ def _tier_cap(refusal: _Refusal) -> Outcome:
     return _capped(refusal, "monthly spend limit reached", (first + timedelta(days=32)).replace(day=1).timestamp())
 
 
-def _capped(refusal: _Refusal, text: str, until_at: float | None) -> Outcome:
-    return QuotaSpent(text, until_at, windows=refusal.windows, cause=Cause.CREDIT)
+def _capped(refusal: _Refusal, text: str, until_at: float | None, *, own: bool = False) -> Outcome:
+    return QuotaSpent(text, until_at, None, refusal.windows, refusal.extra, Cause.CREDIT, own)
 
 
 def _no_extra_usage(refusal: _Refusal) -> Outcome:
+    """Neither the plan nor what may be paid beyond it: the plan comes back first, at a reset that is often not told."""
     rejected = rejected_windows(refusal.headers, refusal.windows, refusal.now)
     until_at = _latest_reset(rejected, refusal.now) or refusal.now + _EXTRA_USAGE_PROBE_S
-    return QuotaSpent("extra usage spent", until_at, windows=refusal.windows)
+    return QuotaSpent("extra usage spent", until_at, None, refusal.windows, refusal.extra)
 
 
 def _client_refused(_: _Refusal) -> Outcome:
@@ -193,10 +203,12 @@ def _rate_limited(refusal: _Refusal) -> Outcome:
         return _window_full(refusal, account_wide, None)
     if rejected:  # only a model's: the one that was asked for
         return _window_full(refusal, rejected, refusal.request.family or rejected[0].family)
+    if extra_usage_refused(refusal.headers):
+        return _no_extra_usage(refusal)
     asked_s = retry_after_s(refusal.headers, refusal.now)  # 0 occurs, and says as little as none
     if not asked_s and not any(name.startswith(RATE_LIMIT_PREFIX) for name in refusal.headers):
         return RequestThrottled()
-    return Throttled(asked_s or _bucket_wait_s(refusal) or _THROTTLED_S, refusal.windows)
+    return Throttled(asked_s or _bucket_wait_s(refusal) or _THROTTLED_S, refusal.windows, refusal.extra)
 
 
 def _window_full(refusal: _Refusal, full: list[QuotaWindow], family: ModelFamily | None) -> Outcome:
@@ -205,8 +217,10 @@ def _window_full(refusal: _Refusal, full: list[QuotaWindow], family: ModelFamily
     until_at = _latest_reset(full, refusal.now)
     if until_at is None and (asked_s := retry_after_s(refusal.headers, refusal.now)):
         until_at = refusal.now + asked_s
-    text = f"{window_name(replace(last, family=family))} window full"
-    return QuotaSpent(text, until_at, family, refusal.windows)
+    # The one that is called `oi` in headers was seen to refuse other families than its own.
+    named = replace(last, family=family) if last.name.endswith("_oi") else last
+    text = f"{window_name(named)} window full"
+    return QuotaSpent(text, until_at, family, refusal.windows, refusal.extra)
 
 
 def _latest_reset(windows: list[QuotaWindow], now: float) -> float | None:

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from core.model import ModelFamily, QuotaWindow, WindowStatus
+from core.providers.anthropic_extra import extra_usage_refused
 from core.providers.base import json_object, moment, number
 from core.providers.headers import Headers
 
 RATE_LIMIT_PREFIX = b"anthropic-ratelimit-"
 
-# "overage" (paid extra usage) looks like a window and is none: it is `rejected` on accounts that serve well.
+# These look like windows and are none. "overage" is paid extra usage, `rejected` on accounts that serve well; "grace"
+# is a small allowance past a full window, "slow" Claude Code's low-priority lane (names: Claude Code 2.1.258).
 _FIELD = re.compile(
     rb"anthropic-ratelimit-(?:"
-    rb"unified-(?!overage-)(?P<window>.+)-(?P<field>status|utilization|reset|surpassed-threshold)"
+    rb"unified-(?!(?:overage|grace|slow)-)(?P<window>.+)-(?P<field>status|utilization|reset|surpassed-threshold)"
     rb"|(?!unified-)(?P<bucket>.+)-(?P<part>limit|remaining|reset))"
 )
 _STATUSES = {
@@ -33,9 +35,12 @@ _STATUSES = {
     b"payment_required": WindowStatus.REJECTED,
 }
 _COUNTS_EVERYTHING = re.compile(r"\d+[a-z]")  # 5h, 7d: a span and nothing more
-# The header's name for the week of one model family, seen 2026-08; the usage endpoint calls it by the family.
-_WEEK_OF = {"fable": "7d_oi"}
-_FAMILY_OF = {name: family for family, name in _WEEK_OF.items()}
+# The headers' name for the windows of one model family, seen 2026-08, is short for "overage included". The usage
+# endpoint calls them so or by the family.
+_HEADER_NAMES = {"fable": "oi", "overage_included": "oi"}
+_FAMILY_OF = {"7d_oi": "fable", "5h_oi": "fable"}
+_SPANS = {"five_hour": "5h", "seven_day": "7d"}
+_FAMILY = re.compile(r"(?:claude )?(?:[\d.]+ )*([a-z]+)")
 _NOT_WINDOWS = frozenset({"extra_usage", "spend"})
 _LIMIT_KINDS = {"session": "5h", "weekly_all": "7d"}
 
@@ -84,14 +89,19 @@ def scope_of(name: str) -> ModelFamily | None:
 
 
 def rejected_windows(headers: Headers, windows: tuple[QuotaWindow, ...], now: float) -> list[QuotaWindow]:
-    """The windows that refuse. Older answers mark none and give one verdict for all: then the one it names."""
+    """The windows that refuse. Older answers mark none and give one verdict for all: then the one it names.
+
+    None when that is extra usage, whose limit ends with the month: the plan has windows that end sooner.
+    """
     rejected = [window for window in windows if window.status is WindowStatus.REJECTED]
     verdict = _STATUSES.get(headers.get(b"anthropic-ratelimit-unified-status") or b"")
     if rejected or verdict is not WindowStatus.REJECTED:
         return rejected
+    if extra_usage_refused(headers):
+        return []
     claim = (headers.get(b"anthropic-ratelimit-unified-representative-claim") or b"").decode("latin-1")
     name = _window_of_key(claim)
-    family = scope_of(name) if claim.startswith("seven_day_") else None
+    family = scope_of(name) if name != claim else None
     resets_at = moment(headers.get(b"anthropic-ratelimit-unified-reset"), now)
     return [QuotaWindow(name or "quota", None, resets_at, WindowStatus.REJECTED, family, now)]
 
@@ -123,7 +133,7 @@ def _listed_windows(limits: object, now: float) -> Iterator[QuotaWindow]:
             family = _scoped_to(limit.get("scope"))
             if family is None:
                 continue
-            name = _week_of(family)
+            name = _window_of("7d", family)
         yield _usage_window(name, limit.get("percent"), limit.get("resets_at"), now)
 
 
@@ -134,20 +144,25 @@ def _usage_window(name: str, percent: object, resets_at: object, now: float) -> 
 
 
 def _scoped_to(scope: object) -> str | None:
-    """The model family of a limit's scope: `{"model": {"id": null, "display_name": "Fable"}, …}`."""
+    """The model family of a limit's scope: `{"model": {"id": null, "display_name": "Fable"}, …}`.
+
+    Only families have been seen there (2026-08); should it be a model one day, its family is what requests go by.
+    """
     model = scope.get("model") if isinstance(scope, dict) else None
     name = model.get("display_name") if isinstance(model, dict) else None
-    return name.lower() if isinstance(name, str) and name else None
+    family = _FAMILY.match(name.lower()) if isinstance(name, str) else None
+    return family[1] if family else None
 
 
 def _window_of_key(key: str) -> str:
     """The header's name for the usage endpoint's: `five_hour` is `5h`, `seven_day_opus` is `7d_opus`."""
-    if key == "five_hour":
-        return "5h"
-    if key == "seven_day":
-        return "7d"
-    return _week_of(key.removeprefix("seven_day_")) if key.startswith("seven_day_") else key
+    for words, span in _SPANS.items():
+        if key == words:
+            return span
+        if key.startswith(f"{words}_"):
+            return _window_of(span, key.removeprefix(f"{words}_"))
+    return key
 
 
-def _week_of(family: str) -> str:
-    return _WEEK_OF.get(family, f"7d_{family}")
+def _window_of(span: str, family: str) -> str:
+    return f"{span}_{_HEADER_NAMES.get(family, family)}"

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from core.model import AccountKind, Endpoints, Outcome, QuotaWindow, Request, RequestRefused, UpstreamFailed
+from core.model import AccountKind, Endpoints, ExtraUsage, Outcome, QuotaWindow, Request, RequestRefused, UpstreamFailed
 from core.providers.coding import decoded
 from core.providers.headers import HeaderLine, Headers
 
@@ -69,6 +69,9 @@ class Provider(Protocol):
 
     def windows(self, headers: Headers, now: float) -> tuple[QuotaWindow, ...]:
         """The quota windows that an answer's headers tell of, whatever its status."""
+
+    def extra_usage(self, headers: Headers, now: float) -> ExtraUsage | None:
+        """What an answer's headers tell of paid usage beyond the plan; None when they do not."""
 
 
 @dataclass(frozen=True, slots=True)

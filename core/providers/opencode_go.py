@@ -13,6 +13,7 @@ from core.model import (
     Cause,
     CredentialRejected,
     Endpoints,
+    ExtraUsage,
     Outcome,
     QuotaSpent,
     QuotaWindow,
@@ -91,6 +92,10 @@ class OpencodeGo:
         """None: the service strips all rate-limit headers."""
         return ()
 
+    def extra_usage(self, headers: Headers, now: float) -> ExtraUsage | None:  # noqa: ARG002
+        """None: what is paid from the workspace's balance does not show."""
+        return None
+
 
 def usage_windows(body: bytes, now: float) -> tuple[QuotaWindow, ...]:
     """The windows in an answer of `GET /usage`: rolling, weekly, monthly and any new one; () when it has none."""
@@ -146,7 +151,9 @@ def _no_balance(refusal: _Refusal) -> Outcome:
 
 
 def _spend_cap(refusal: _Refusal) -> Outcome:
-    return QuotaSpent("spend limit reached", refusal.now + _CREDIT_PROBE_S, cause=Cause.CREDIT)
+    """The workspace's cap, or that of the one member whose key it is."""
+    own = refusal.error.type == "UserLimitError"
+    return QuotaSpent("spend limit reached", refusal.now + _CREDIT_PROBE_S, cause=Cause.CREDIT, own=own)
 
 
 def _no_subscription(_: _Refusal) -> Outcome:

@@ -10,10 +10,19 @@ It shares no code with Tidegate's own listener, upstream and providers: what one
 and `authority` know the words; `service` decides, `delivery`, `codings` and `connection` send; `provider` runs it all.
 """
 
-from core.simulator.accounts import SimulatedAccount, Window
+from core.simulator.accounts import ExtraUsage, SimulatedAccount, Window
 from core.simulator.authority import CLIENT_ID, challenge_of
 from core.simulator.connection import Received
 from core.simulator.provider import SimulatedProvider
 from core.simulator.turns import pieces_for
 
-__all__ = ["CLIENT_ID", "Received", "SimulatedAccount", "SimulatedProvider", "Window", "challenge_of", "pieces_for"]
+__all__ = [
+    "CLIENT_ID",
+    "ExtraUsage",
+    "Received",
+    "SimulatedAccount",
+    "SimulatedProvider",
+    "Window",
+    "challenge_of",
+    "pieces_for",
+]

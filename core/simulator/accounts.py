@@ -41,6 +41,20 @@ class Window:
 
 
 @dataclass(slots=True)
+class ExtraUsage:
+    """What pays when a window of the plan is full, switched on by the person: until the month's limit, in cents."""
+
+    limit: int | None = 5000
+    used: int = 0
+    cost: int = 10
+
+    @property
+    def out(self) -> bool:
+        """The month's limit is used up."""
+        return self.limit is not None and self.used >= self.limit
+
+
+@dataclass(slots=True)
 class Lineage:
     """The tokens that come from one sign-in: one living refresh token, and the access tokens made with it."""
 
@@ -72,6 +86,7 @@ class SimulatedAccount:
     lineage: Lineage | None = field(default=None, repr=False)
     """The newest sign-in."""
     quota: dict[str, Window] = field(default_factory=dict)
+    extra_usage: ExtraUsage | None = None
     third_party_refused: bool = False
     access_lifetime_s: float = ACCESS_LIFETIME_S
     served: int = 0
@@ -145,9 +160,12 @@ class SimulatedAccount:
         self.roll(now)
         return {name: window for name, window in self.quota.items() if window.full and _counts(name, model)}
 
-    def spend(self, model: str) -> None:
-        """Count one answered request."""
+    def spend(self, model: str, *, extra: bool = False) -> None:
+        """Count one answered request, paid by the plan or with extra usage."""
         self.served += 1
+        if extra and self.extra_usage:
+            self.extra_usage.used += self.extra_usage.cost
+            return
         for name, window in self.quota.items():
             if _counts(name, model):
                 window.utilization = round(window.utilization + window.cost, 6)

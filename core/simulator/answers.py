@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from core.model import AccountKind
-from core.simulator.accounts import RATE_LIMIT_TIERS, SimulatedAccount, Window
+from core.simulator.accounts import RATE_LIMIT_TIERS, ExtraUsage, SimulatedAccount, Window
 
 HeaderLines = tuple[tuple[str, str], ...]
 JSON_TYPE = ("content-type", "application/json")
@@ -102,22 +102,27 @@ def edge_headers(request_id: str, organization_uuid: str, ray: str, now: float) 
 # --- rate-limit headers ----------------------------------------------------------------------------
 
 
-def limit_headers(account: SimulatedAccount) -> HeaderLines:
-    """What an answer tells of the account's quota: windows of a subscription, buckets of a key, nothing at Go."""
+def limit_headers(account: SimulatedAccount, *, extra: bool = False) -> HeaderLines:
+    """What an answer tells of the account's quota: windows of a subscription, buckets of a key, nothing at Go.
+
+    `extra`: this answer was paid with extra usage.
+    """
     match account.kind:
         case AccountKind.CLAUDE:
-            return unified_headers(account.quota)
+            return unified_headers(account, extra=extra)
         case AccountKind.API_KEY:
             return bucket_headers(account.quota)
         case AccountKind.GO:
             return ()
 
 
-def unified_headers(windows: Mapping[str, Window], *, refused: bool = False) -> HeaderLines:
+def unified_headers(account: SimulatedAccount, *, refused: bool = False, extra: bool = False) -> HeaderLines:
     """A subscription's `anthropic-ratelimit-unified-…` lines: fractions and epoch seconds.
 
-    `refused` is for the answer that says no: a window of one class of models alone can be the cause.
+    `refused` is for the answer that says no: a window of one class of models alone can be the cause. `extra` is for
+    one that was paid with extra usage.
     """
+    windows = account.quota
     prefix = "anthropic-ratelimit-unified-"
     lines: list[tuple[str, str]] = []
     for name, window in windows.items():
@@ -132,14 +137,20 @@ def unified_headers(windows: Mapping[str, Window], *, refused: bool = False) -> 
     claims = {claim: windows[name] for name, claim in _CLAIMS.items() if name in windows}
     claim, decisive = max(claims.items(), key=lambda item: item[1].utilization)
     return (
-        (f"{prefix}status", "rejected" if refused else _status(decisive)),
+        (f"{prefix}status", "rejected" if refused else "allowed" if extra else _status(decisive)),
         *lines,
         (f"{prefix}representative-claim", claim),
         (f"{prefix}reset", str(int(decisive.resets_at))),
         (f"{prefix}fallback-percentage", "0.5"),
-        (f"{prefix}overage-status", "rejected"),
-        (f"{prefix}overage-disabled-reason", "org_level_disabled"),
+        *_overage(prefix, account.extra_usage, extra=extra),
     )
+
+
+def _overage(prefix: str, usage: ExtraUsage | None, *, extra: bool) -> HeaderLines:
+    if usage is None or usage.out:
+        reason = "org_level_disabled" if usage is None else "out_of_credits"
+        return ((f"{prefix}overage-status", "rejected"), (f"{prefix}overage-disabled-reason", reason))
+    return ((f"{prefix}overage-status", "allowed"), (f"{prefix}overage-in-use", "true" if extra else "false"))
 
 
 def bucket_headers(windows: Mapping[str, Window]) -> HeaderLines:
@@ -197,13 +208,35 @@ def usage(account: SimulatedAccount) -> Answer:
     shown = {_CLAIMS[name]: window for name, window in account.quota.items() if name in _CLAIMS}
     body: dict[str, object] = {name: _usage_window(window) for name, window in shown.items()}
     body |= {"seven_day_opus": None, "seven_day_sonnet": None, "seven_day_oauth_apps": None}
-    body["extra_usage"] = {"is_enabled": False, "monthly_limit": None, "used_credits": None, "utilization": None}
+    body |= _extra_usage(account.extra_usage)
     kinds = {"five_hour": ("session", "session"), "seven_day": ("weekly_all", "weekly")}
     limits = [_usage_limit(*kinds[name], window) for name, window in shown.items()]
     if scoped := account.quota.get("7d_oi"):
         scope = {"model": {"id": None, "display_name": "Fable"}, "surface": None}
         limits.append(_usage_limit("weekly_scoped", "weekly", scoped) | {"scope": scope})
     return json_answer(200, body | {"limits": limits})
+
+
+def _extra_usage(extra: ExtraUsage | None) -> dict[str, object]:
+    if extra is None:
+        nothing = {"is_enabled": False, "monthly_limit": None, "used_credits": None, "utilization": None}
+        return {"extra_usage": nothing, "spend": None}
+    percent = 100 * extra.used / extra.limit if extra.limit else None
+    named = {"is_enabled": True, "monthly_limit": extra.limit, "used_credits": float(extra.used)}
+    spend = {
+        "used": _amount(extra.used),
+        "limit": None if extra.limit is None else _amount(extra.limit),
+        "percent": None if percent is None else round(percent),
+        "severity": "normal",
+        "enabled": True,
+        "currency": "USD",
+        "disabled_reason": "out_of_credits" if extra.out else None,
+    }
+    return {"extra_usage": named | {"utilization": percent, "currency": "USD"}, "spend": spend}
+
+
+def _amount(cents: int) -> dict[str, object]:
+    return {"amount_minor": cents, "currency": "USD", "exponent": 2}
 
 
 def _usage_window(window: Window) -> dict[str, object]:

@@ -45,6 +45,7 @@ CREDIT_TEXT = (
     "Your credit balance is too low to access the Anthropic API. "
     "Please go to Plans & Billing to upgrade or purchase credits."
 )
+EXTRA_SPENT_TEXT = "You're out of extra usage. Add more at claude.ai/settings/usage and keep going."
 REVOKED_TEXT = "OAuth token has been revoked. Please obtain a new token."
 EXPIRED_TEXT = "OAuth token has expired. Please obtain a new token or refresh your existing token."
 CORS_TEXT = "CORS requests are not allowed for this Organization because it has custom data retention settings."
@@ -59,7 +60,7 @@ def quota_refusal(account: SimulatedAccount, full: Mapping[str, Window], now: fl
     retry_after = ("retry-after", str(math.ceil(resets_at - now)))
     match account.kind:
         case AccountKind.CLAUDE:
-            headers = (*unified_headers(account.quota, refused=True), retry_after, ("x-should-retry", "true"))
+            headers = (*unified_headers(account, refused=True), retry_after, ("x-should-retry", "true"))
             return anthropic_error(429, "rate_limit_error", QUOTA_TEXT, request_id, headers)
         case AccountKind.API_KEY:
             bucket = next(iter(full)).replace("-", " ")
@@ -69,6 +70,12 @@ def quota_refusal(account: SimulatedAccount, full: Mapping[str, Window], now: fl
         case AccountKind.GO:
             limit = _GO_LIMITS[next(name for name in ("weekly", "monthly", "rolling") if name in full)]
             return _go_quota(account, limit, retry_after)
+
+
+def extra_usage_spent(account: SimulatedAccount, request_id: str) -> Answer:
+    """The 400 for a full window when extra usage has paid all it may."""
+    headers = unified_headers(account, refused=True)
+    return anthropic_error(400, "invalid_request_error", EXTRA_SPENT_TEXT, request_id, headers)
 
 
 def refusal(fault: Refusal, account: SimulatedAccount, now: float, request_id: str) -> Answer:
@@ -82,7 +89,7 @@ def refusal(fault: Refusal, account: SimulatedAccount, now: float, request_id: s
             return _scripted_rejection(account, "7d_oi", resets_in_s, now, request_id)
         case ShortThrottle(retry_after_s):
             full = {name: replace(w, utilization=1.0) if name == "requests" else w for name, w in account.quota.items()}
-            lines = bucket_headers(full) if account.kind is AccountKind.API_KEY else unified_headers(account.quota)
+            lines = bucket_headers(full) if account.kind is AccountKind.API_KEY else unified_headers(account)
             headers = (*lines, ("retry-after", f"{retry_after_s:g}"), ("x-should-retry", "true"))
             return anthropic_error(429, "rate_limit_error", QUOTA_TEXT, request_id, headers)
         case CreditTooLow():
