@@ -20,7 +20,7 @@ import msgspec
 
 from core.errors import TidegateError, UsageError
 from core.files import move_aside, write_atomic
-from core.model import Account, Endpoints, Settings, Strategy
+from core.model import Account, Endpoints, QuietHours, Settings, Strategy
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ MAX_HOLD_S = 300.0
 _MAX_PORT = 65_535
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 UPDATE_HINT = "Update Tidegate, or give this one its own folder with --data-dir."
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _ACCOUNT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """An id becomes part of a file name and of a keychain entry."""
 
@@ -114,6 +115,18 @@ def glance(path: Path) -> Settings:
         return _decode(path.read_bytes()).settings
     except (OSError, ValueError):
         return Settings()
+
+
+def peek(path: Path) -> Config | None:
+    """The whole config for somebody who does not own the file: reads, and touches nothing. None without a file.
+
+    Raises TidegateError when it does not read.
+    """
+    raw = _read(path)
+    try:
+        return None if raw is None else _decode(raw)
+    except ValueError as exc:
+        raise TidegateError(f"{path} cannot be read: {exc}", "Start Tidegate: it takes the last good copy.") from exc
 
 
 def save(path: Path, config: Config) -> None:
@@ -271,6 +284,12 @@ def setting_texts(settings: Settings) -> dict[str, str]:
     return _texts(settings)
 
 
+def changed_settings(settings: Settings) -> dict[str, str]:
+    """Those settings that are not at their default, written as `with_setting` reads them."""
+    defaults = _texts(Settings())
+    return {key: text for key, text in _texts(settings).items() if text != defaults[key]}
+
+
 def _set(settings: Settings, key: str, text: str, said_as: str) -> Settings:
     try:
         value = SETTINGS[key](text.strip())
@@ -285,7 +304,15 @@ def _set(settings: Settings, key: str, text: str, said_as: str) -> Settings:
 def _texts(settings: Settings) -> dict[str, str]:
     flat = {key: getattr(settings, key) for key in SETTINGS if "." not in key}
     flat |= {f"endpoints.{f.name}": getattr(settings.endpoints, f.name) for f in fields(Endpoints)}
-    return {key: ("on" if value else "off") if isinstance(value, bool) else str(value) for key, value in flat.items()}
+    return {key: _said(value) for key, value in flat.items()}
+
+
+def _said(value: object) -> str:
+    if isinstance(value, QuietHours):
+        return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in (value.from_min, value.to_min))
+    if value is None or isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
 
 
 # Each reader turns typed words into a value, or raises ValueError with what is allowed, to follow "must be".
@@ -302,6 +329,23 @@ def _switch(text: str) -> bool:
     if (value := words.get(text.lower())) is None:
         raise ValueError("on or off")
     return value
+
+
+def _quiet_hours(text: str) -> QuietHours | None:
+    if text.lower() == "off":
+        return None
+    times = [_minute(part) for part in text.split("-")]
+    match times:
+        case [int(from_min), int(to_min)] if from_min != to_min:
+            return QuietHours(from_min, to_min)
+        case _:
+            raise ValueError("off, or two times such as 22:00-07:00")
+
+
+def _minute(text: str) -> int | None:
+    """A time of day in minutes since midnight, None when it is none."""
+    match = _TIME.fullmatch(text.strip())
+    return int(match[1]) * 60 + int(match[2]) if match else None
 
 
 def _hold(text: str) -> float:
@@ -347,6 +391,7 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "strategy": _strategy,
     "passthrough": _switch,
     "notifications": _switch,
+    "quiet_hours": _quiet_hours,
     "hold_s": _hold,
     "log": _log_level,
     **{f"endpoints.{field.name}": _url for field in fields(Endpoints)},

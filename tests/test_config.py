@@ -13,7 +13,7 @@ import pytest
 from core import config
 from core.config import Config, ConfigFile
 from core.errors import TidegateError, UsageError
-from core.model import Account, AccountId, AccountKind, Endpoints, Identity, Serves, Settings, Strategy
+from core.model import Account, AccountId, AccountKind, Endpoints, Identity, QuietHours, Serves, Settings, Strategy
 
 WORK = Account(AccountId("work"), "Work", AccountKind.API_KEY, Identity(account_uuid="key:0123"), added_at=1.0)
 HOME = Account(AccountId("home"), "Home", AccountKind.GO, enabled=False, serves=Serves.CLAUDE_CODE)
@@ -257,6 +257,8 @@ async def test_changes_at_the_same_time_all_count(path: Path) -> None:
         ("strategy", "sticky", Strategy.STICKY),
         ("passthrough", "off", False),
         ("notifications", "YES", True),
+        ("quiet_hours", "22:00-7:30", QuietHours(22 * 60, 7 * 60 + 30)),
+        ("quiet_hours", "off", None),
         ("hold_s", "2.5", 2.5),
         ("log", "DEBUG", "debug"),
     ],
@@ -282,6 +284,10 @@ def test_an_endpoint_is_changed_by_name() -> None:
         ("port", "８４", "1 to 65535"),
         ("strategy", "best", "sticky, least-utilized, round-robin"),
         ("passthrough", "maybe", "on or off"),
+        ("quiet_hours", "22-7", "off, or two times"),
+        ("quiet_hours", "22:00", "off, or two times"),
+        ("quiet_hours", "22:00-24:00", "off, or two times"),
+        ("quiet_hours", "22:00-22:00", "off, or two times"),
         ("hold_s", "-1", "from 0 to 300"),
         ("hold_s", "nan", "from 0 to 300"),
         ("log", "loud", "debug, info, warning, error"),

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from core.model import (
     AccountId,
+    Alert,
     AllSpent,
     Cause,
     Changed,
@@ -17,14 +19,20 @@ from core.model import (
     ModelFamily,
     Notification,
     ProviderName,
+    QuietHours,
     QuotaSpent,
+    QuotaWindow,
+    WindowFilled,
+    WindowReset,
 )
-from core.policy.alerts import label, notification
+from core.policy.alerts import is_quiet, label, notification
 from core.policy.pool import lease, observe
 from tests.pools import ANTHROPIC, A, B, pool, state
 
 NOW = datetime(2026, 11, 21, 12, 0).astimezone().timestamp()
+AT_ONE = NOW + 3600
 AT_TWO = NOW + 7200
+FIVE_HOURS = QuotaWindow("5h", 0.72, AT_TWO, seen_at=NOW)
 POOL = pool(state("a", label="Work"), state("b", label="Home"))
 
 
@@ -57,6 +65,22 @@ POOL = pool(state("a", label="Work"), state("b", label="Home"))
             ClientNotServed(A, ClientKind.OTHER, "only for Claude Code"),
             Notification("Work does not serve this program", "only for Claude Code", "client-a"),
         ),
+        (
+            WindowFilled(A, FIVE_HOURS, Alert.WARN),
+            Notification("Work: 5 h at 72 %", "Resets at 14:00.", "window-a-5h"),
+        ),
+        (
+            WindowFilled(A, FIVE_HOURS, Alert.WARN, AT_ONE),
+            Notification("Work: 5 h at 72 %", "At this pace it is full at 13:00; resets at 14:00.", "window-a-5h"),
+        ),
+        (
+            WindowFilled(A, FIVE_HOURS, Alert.DRY, AT_ONE),
+            Notification("Work runs dry at 13:00", "5 h at 72 %; resets at 14:00.", "window-a-5h"),
+        ),
+        (
+            WindowReset(A, FIVE_HOURS),
+            Notification("Work has quota again", "The 5 h window has begun anew.", "reset-a"),
+        ),
         (CooldownStarted(A, AT_TWO, Cause.QUOTA, "5 h window full"), None),
         (Changed("Work: new quota reading"), None),
     ],
@@ -84,3 +108,41 @@ def test_a_burst_of_refusals_interrupts_the_person_once() -> None:
 def test_an_account_that_is_gone_is_named_by_its_id() -> None:
     assert label(POOL, A) == "Work"
     assert label(POOL, AccountId("gone")) == "gone"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        FailedOver(A, B, "5 h window full", AT_TWO),
+        WindowFilled(A, FIVE_HOURS, Alert.SPENT),
+        WindowReset(A, FIVE_HOURS),
+        ClientNotServed(A, ClientKind.OTHER, "only for Claude Code"),
+    ],
+)
+def test_a_muted_account_is_silent(event: Event) -> None:
+    work = state("a", label="Work")
+    muted = pool(replace(work, account=replace(work.account, muted=True)), state("b", label="Home"))
+    assert notification(event, POOL, NOW) is not None
+    assert notification(event, muted, NOW) is None
+
+
+def test_a_muted_account_still_asks_for_its_sign_in() -> None:
+    work = state("a", label="Work")
+    muted = pool(replace(work, account=replace(work.account, muted=True)))
+    assert notification(LoginRequired(A, "login revoked"), muted, NOW) is not None
+
+
+@pytest.mark.parametrize(
+    ("hours", "quiet"),
+    [
+        (None, False),
+        (QuietHours(11 * 60, 13 * 60), True),
+        (QuietHours(12 * 60, 13 * 60), True),
+        (QuietHours(11 * 60, 12 * 60), False),
+        (QuietHours(22 * 60, 7 * 60), False),
+        (QuietHours(22 * 60, 12 * 60 + 1), True),
+        (QuietHours(13 * 60, 11 * 60), False),
+    ],
+)
+def test_quiet_hours_may_go_over_midnight(hours: QuietHours | None, quiet: bool) -> None:
+    assert is_quiet(hours, NOW) is quiet

@@ -1,20 +1,29 @@
 """What the person is told, and in which words. Pure: an event and the pool after it in, at most one message out."""
 
+from datetime import datetime
 from typing import assert_never
 
 from core.model import (
     AccountId,
+    Alert,
     AllSpent,
     Changed,
     ClientNotServed,
     CooldownStarted,
     Event,
     FailedOver,
+    LoginRenewed,
     LoginRequired,
     Notification,
     Pool,
+    QuietHours,
+    RenewalFailed,
+    WindowFilled,
+    WindowReset,
 )
-from core.wording import clock_time
+from core.wording import clock_time, percent, window_name
+
+_DAY_MIN = 24 * 60
 
 
 def label(pool: Pool, id_: AccountId) -> str:
@@ -23,8 +32,24 @@ def label(pool: Pool, id_: AccountId) -> str:
     return state.account.label if state else id_
 
 
+def is_quiet(hours: QuietHours | None, now: float) -> bool:
+    """Whether the person wants no interruption at this time of their day. From 22:00 to 07:00 goes over midnight."""
+    if hours is None:
+        return False
+    moment = datetime.fromtimestamp(now).astimezone()
+    minute = moment.hour * 60 + moment.minute
+    return (minute - hours.from_min) % _DAY_MIN < (hours.to_min - hours.from_min) % _DAY_MIN
+
+
 def notification(event: Event, pool: Pool, now: float) -> Notification | None:
-    """The message for an event, None when it is not worth an interruption."""
+    """The message for an event, None when it is not worth an interruption.
+
+    Of a muted account only what the person must do is told.
+    """
+    if isinstance(event, FailedOver | WindowFilled | WindowReset | ClientNotServed):
+        about = pool.state(event.source if isinstance(event, FailedOver) else event.account)
+        if about and about.account.muted:
+            return None
     match event:
         case FailedOver(source=source, target=target, text=text, until_at=until_at):
             until = f" until {clock_time(until_at, now)}" if until_at is not None else ""
@@ -38,7 +63,24 @@ def notification(event: Event, pool: Pool, now: float) -> Notification | None:
             return Notification(f"Sign in again: {label(pool, account)}", text, key=f"login-{account}", urgent=True)
         case ClientNotServed(account=account, text=text):
             return Notification(f"{label(pool, account)} does not serve this program", text, key=f"client-{account}")
-        case CooldownStarted() | Changed():
+        case WindowFilled():
+            return _filled(event, label(pool, event.account), now)
+        case WindowReset(account=account, window=window):
+            body = f"The {window_name(window)} window has begun anew."
+            return Notification(f"{label(pool, account)} has quota again", body, key=f"reset-{account}")
+        case CooldownStarted() | LoginRenewed() | RenewalFailed() | Changed():
             return None
         case _:
             assert_never(event)
+
+
+def _filled(event: WindowFilled, name: str, now: float) -> Notification:
+    window, key = event.window, f"window-{event.account}-{event.window.name}"
+    spent = f"{window_name(window)} at {percent(window.utilization)}"
+    resets = "" if window.resets_at is None else f"resets at {clock_time(window.resets_at, now)}"
+    if event.dry_at is None:
+        return Notification(f"{name}: {spent}", f"{resets[:1].upper()}{resets[1:]}.", key=key)
+    dry = f"at this pace it is full at {clock_time(event.dry_at, now)}"
+    if event.alert is Alert.DRY:
+        return Notification(f"{name} runs dry at {clock_time(event.dry_at, now)}", f"{spent}; {resets}.", key=key)
+    return Notification(f"{name}: {spent}", f"{dry[:1].upper()}{dry[1:]}; {resets}.", key=key)
