@@ -11,8 +11,10 @@ import msgspec
 
 from core.exchange import Answer
 from core.link import Failure, Response
-from core.model import Cut, Outcome, Served, Usage
+from core.model import Cut, Outcome, ResourceId, Served, Usage
+from core.providers.coding import decoded
 from core.providers.headers import HeaderLine, for_client
+from core.providers.resources import KEPT_BYTES, told
 from core.providers.sse import Dialect, Tap, usage_of
 
 PING_S = 45.0
@@ -26,13 +28,24 @@ class Delivery:
     """One answer. `tap` reads along when it is an event stream."""
 
     def __init__(
-        self, response: Response, answer: Answer, tap: Tap | None, dialect: Dialect, ping_s: float = PING_S
+        self,
+        response: Response,
+        answer: Answer,
+        tap: Tap | None,
+        dialect: Dialect,
+        ping_s: float = PING_S,
+        *,
+        seeks: bool = False,
     ) -> None:
+        """`seeks`: the ids of what the answer made are wanted."""
         self._response = response
         self._answer = answer
         self._tap = tap
         self._dialect = dialect
         self._ping_s = ping_s
+        self._seeks = seeks
+        self._found: dict[ResourceId, None] = {}
+        self._tail = b""
         self._loop = asyncio.get_running_loop()
         self._copy: list[bytes] | None = None
         self._copy_bytes = 0
@@ -52,6 +65,7 @@ class Delivery:
             self._copy = []
         for data in held:
             answer.write(data)
+            self._seek(data)
         if not (held or response.ahead):
             self._loop.call_soon(answer.flush)
         if self._pingable:
@@ -77,12 +91,29 @@ class Delivery:
             return self._tap.usage
         if not self._copy:
             return Usage()
-        return usage_of(b"".join(self._copy), self._response.headers.get(b"content-encoding"), self._dialect)
+        return usage_of(b"".join(self._copy), self._coding, self._dialect)
+
+    @property
+    def resources(self) -> tuple[ResourceId, ...]:
+        """The ids of what the answer made, as far as it can be read."""
+        if self._seeks and self._copy:
+            self._seek(decoded(b"".join(self._copy), self._coding, COPY_BYTES) or b"")
+        return tuple(self._found)
+
+    @property
+    def _coding(self) -> bytes | None:
+        return self._response.headers.get(b"content-encoding")
+
+    def _seek(self, data: bytes) -> None:
+        if self._seeks:
+            self._found |= dict.fromkeys(told(self._tail + data))
+            self._tail = data[-KEPT_BYTES:]
 
     def _stream(self, data: bytes) -> None:
         assert self._tap  # noqa: S101 - chosen in `run`
         self._tap.feed(data)
         self._last_byte_at = self._loop.time()
+        self._seek(data)
         self._write(data)
 
     def _plain(self, data: bytes) -> None:

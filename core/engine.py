@@ -3,15 +3,17 @@
 Lives on the core's loop and never awaits, so nobody sees or changes a Pool between reading and replacing it.
 """
 
+import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from core import __version__
 from core.bus import Bus
-from core.errors import LoginNeeded, TidegateError, UsageError, VaultError
+from core.errors import LoginNeeded, RefreshFailed, TidegateError, UsageError, VaultError
 from core.model import (
     Account,
     AccountId,
@@ -22,18 +24,30 @@ from core.model import (
     Event,
     Exhausted,
     FailedOver,
+    LoginHealth,
+    LoginRenewed,
+    LoginRequired,
+    LoginState,
     Move,
     Outcome,
     Pin,
     Pool,
     ProviderName,
+    QuietHours,
+    RenewalFailed,
     Request,
+    ResourceId,
+    Settings,
     SignIn,
     Snapshot,
     Strategy,
+    Usage,
 )
-from core.policy import alerts, picture, polling, quota
+from core.policy import alerts, outage, picture, polling, quota, watch
 from core.policy import pool as policy
+from core.policy.readiness import obstacle
+from core.policy.rests import with_state
+from core.wording import clock_time
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +70,7 @@ class Engine:
         self.pool = Pool()
         self.address = ""
         self.notifications = True
+        self.quiet_hours: QuietHours | None = None
         self.wanted_at = 0.0
         """When a request last found nobody to serve it."""
         self._bus = bus
@@ -63,13 +78,16 @@ class Engine:
         self._saved = saved
         self._moved = moved
         self._moves: deque[Move] = deque(moves, maxlen=MOVES_KEPT)
+        self._healths: dict[AccountId, LoginHealth] = {}
         self._demo = demo
+        self._trouble: dict[AccountId, str] = {}
+        """Why logins were last not renewed, so that it is said once."""
 
     # --- questions ---
 
     def snapshot(self) -> Snapshot:
         """The picture that is shown."""
-        return replace(
+        return dataclasses.replace(
             picture.snapshot(self.pool, self._clock()),
             version=__version__,
             address=self.address,
@@ -89,9 +107,18 @@ class Engine:
     def serves(self, id_: AccountId, request: Request) -> bool:
         """Whether this account can serve `request` now."""
         state = self.pool.state(id_)
-        return state is not None and not policy.obstacle(state, request, self._clock())
+        return state is not None and not obstacle(state, request, self._clock())
+
+    def outage_s(self, provider: ProviderName) -> float:
+        """How long a request should wait because the provider cannot be reached; 0.0 when it may be sent."""
+        return outage.wait_s(self.pool, provider, self._clock())
 
     # --- serving ---
+
+    def ramp(self, request: Request, choice: Choice, tried: Sequence[AccountId] = ()) -> float:
+        """How long a request that comes over from another account waits before it is sent. Takes its place in line."""
+        self.pool, wait_s = policy.ramp(self.pool, request, choice, self._clock(), tried)
+        return wait_s
 
     @contextmanager
     def lease(
@@ -112,9 +139,16 @@ class Engine:
         """Fold what became of an attempt into the Pool."""
         before = self.pool.state(id_)
         self._fold(policy.observe(self.pool, id_, outcome, self._clock()))
-        after = self.pool.state(id_)
-        if before and after and quota.news(before.windows, after.windows):
-            self._bus.publish(Changed(f"{before.account.label}: new quota reading"))
+        self._watch(before)
+
+    def used(self, request: Request, id_: AccountId, usage: Usage) -> None:
+        """An answer of this account cost so much."""
+        self.pool = policy.used(self.pool, request, id_, usage)
+
+    def made(self, id_: AccountId, resources: Sequence[ResourceId]) -> None:
+        """An answer of this account named what only it can use from now on."""
+        self.pool = policy.made(self.pool, id_, resources)
+        self._saved(self.pool)
 
     def sign_in(self, id_: AccountId, state: SignIn, text: str = "") -> None:
         """Say whether an account's credential can be sent."""
@@ -135,6 +169,28 @@ class Engine:
             self.observe(id_, CredentialRejected(exc.title, renewable=False))
         elif isinstance(exc, VaultError):
             self.sign_in(id_, SignIn.LOCKED, exc.title)
+        elif isinstance(exc, RefreshFailed) and self._trouble.get(id_) != exc.title:
+            self._trouble[id_] = exc.title
+            self._bus.publish(RenewalFailed(id_, exc.title))
+
+    def login_health(self, id_: AccountId, health: LoginHealth) -> None:
+        """How an account's login is doing now. It may speak before its account is here."""
+        self._healths[id_] = health
+        before = self.pool.state(id_)
+        if before is None:
+            return
+        self._put(replace(before, login=health))
+        if health.state is before.login.state:
+            return
+        self._bus.publish(Changed(f"{before.account.label}: login {health.state}"))
+        now = self._clock()
+        if health.state is LoginState.ENDING and health.ends_at is not None and health.ends_at > now:
+            self._bus.publish(LoginRequired(id_, _ending(before.account, health.ends_at, now)))
+
+    def renewed(self, id_: AccountId) -> None:
+        """An account has a new login."""
+        self._trouble.pop(id_, None)
+        self._bus.publish(LoginRenewed(id_))
 
     # --- quota from the usage endpoints ---
 
@@ -150,19 +206,40 @@ class Engine:
         before = self.pool.state(id_)
         if before is None:
             return
-        after = polling.learned(before, reading, self._clock())
-        self._put(after)
+        self.pool = polling.learned(self.pool, id_, reading, self._clock())
+        after = self._state(id_)
         self._saved(self.pool)
         label = before.account.label
         if len(after.cooldowns) < len(before.cooldowns):
             log.info("%s has quota again, before its reset", label)
             self._bus.publish(Changed(f"{label} has quota again"))
-        elif quota.news(before.windows, after.windows):
-            self._bus.publish(Changed(f"{label}: new quota reading"))
+            self._tell(after)
+        else:
+            self._watch(before)
 
     def heed_clock(self) -> None:
         """Readings of the future are of now: the clock has been set back."""
         self.pool = polling.not_in_future(self.pool, self._clock())
+
+    def heed_windows(self) -> None:
+        """Tell what time alone has changed: windows that have begun anew."""
+        for state in self.pool.accounts:
+            self._tell(state)
+
+    def _watch(self, before: AccountState | None) -> None:
+        """Tell what a reading changed."""
+        after = self.pool.state(before.account.id) if before else None
+        if before and after and quota.news(before, after):
+            self._bus.publish(Changed(f"{before.account.label}: new quota reading"))
+            self._tell(after)
+
+    def _tell(self, state: AccountState) -> None:
+        after, events = watch.look(state, self._clock())
+        if after is not state:
+            self._put(after)
+            self._saved(self.pool)
+        for event in events:
+            self._bus.publish(event)
 
     # --- the person's orders ---
 
@@ -172,20 +249,25 @@ class Engine:
         states = []
         for account in accounts:
             known = last.state(account.id)
-            # What was in flight ended with the process that had it.
-            states.append(replace(known, account=account, in_flight=0) if known else AccountState(account))
+            # What was in flight ended with the process that had it, and so did what it knew of the login.
+            state = known or AccountState(account)
+            login = self._healths.get(account.id, LoginHealth())
+            states.append(replace(state, account=account, in_flight=0, login=login))
         ids = {state.account.id for state in states}
-        self.pool = Pool(
-            accounts=tuple(states),
+        self.pool = Pool.of(
+            states,
             strategy=strategy,
             pins={p: pin for p, pin in last.pins.items() if pin.account in ids},
             sessions={s: affinity for s, affinity in last.sessions.items() if affinity.account in ids},
             active={p: choice for p, choice in last.active.items() if choice.account in ids},
+            turns={p: id_ for p, id_ in last.turns.items() if id_ in ids},
+            resources={r: id_ for r, id_ in last.resources.items() if id_ in ids},
         )
 
     def add(self, account: Account) -> None:
         """A new account, last in order."""
-        self.pool = replace(self.pool, accounts=(*self.pool.accounts, AccountState(account)))
+        state = AccountState(account, login=self._healths.get(account.id, LoginHealth()))
+        self._put(state)
         self._changed(f"{account.label} added")
 
     def replace(self, account: Account) -> None:
@@ -202,20 +284,29 @@ class Engine:
     def remove(self, id_: AccountId) -> None:
         """Forget an account and everything that points to it."""
         state = self._state(id_)
+        self._healths.pop(id_, None)
         pool = self.pool
         self.pool = replace(
             pool,
-            accounts=tuple(s for s in pool.accounts if s.account.id != id_),
+            states={other: state for other, state in pool.states.items() if other != id_},
             pins={p: pin for p, pin in pool.pins.items() if pin.account != id_},
             sessions={s: affinity for s, affinity in pool.sessions.items() if affinity.account != id_},
             active={p: choice for p, choice in pool.active.items() if choice.account != id_},
+            turns={p: other for p, other in pool.turns.items() if other != id_},
+            resources={r: other for r, other in pool.resources.items() if other != id_},
         )
         self._changed(f"{state.account.label} removed")
 
     def reorder(self, ids: Sequence[AccountId]) -> None:
         """Put the accounts into this order. `ids` names each of them once."""
-        self.pool = replace(self.pool, accounts=tuple(self._state(id_) for id_ in ids))
+        self.pool = replace(self.pool, states={id_: self._state(id_) for id_ in ids})
         self._changed("order changed")
+
+    def reset(self, id_: AccountId) -> None:
+        """Forget what is held against an account, as the person says that it is fine."""
+        state = self._state(id_)
+        self._put(policy.forgiven(state))
+        self._changed(f"{state.account.label} reset")
 
     def pin(self, id_: AccountId, until_at: float | None = None) -> None:
         """Let one account serve its provider, until `until_at` or until unpinned."""
@@ -229,10 +320,18 @@ class Engine:
         self.pool = replace(self.pool, pins=kept)
         self._changed("unpinned")
 
-    def set_strategy(self, strategy: Strategy) -> None:
-        """Order ready accounts in another way from now on."""
-        self.pool = replace(self.pool, strategy=strategy)
-        self._changed(f"strategy {strategy}")
+    def configure(self, settings: Settings) -> None:
+        """Choose and tell as the person wants it from now on."""
+        self.notifications, self.quiet_hours = settings.notifications, settings.quiet_hours
+        pool = replace(
+            self.pool,
+            strategy=settings.strategy,
+            health_score=settings.health_score,
+            token_bucket=settings.token_bucket,
+        )
+        if pool != self.pool:
+            self.pool = pool
+            self._changed(f"strategy {settings.strategy}")
 
     # --- inside ---
 
@@ -247,8 +346,7 @@ class Engine:
         return state
 
     def _put(self, state: AccountState) -> None:
-        accounts = tuple(state if s.account.id == state.account.id else s for s in self.pool.accounts)
-        self.pool = replace(self.pool, accounts=accounts)
+        self.pool = with_state(self.pool, state)
 
     def _changed(self, text: str) -> None:
         self._saved(self.pool)
@@ -266,3 +364,12 @@ class Engine:
             self._bus.publish(event)
         if events:
             self._saved(self.pool)
+
+
+def _ending(account: Account, ends_at: float, now: float) -> str:
+    """What the person is told of a login that serves and cannot be renewed."""
+    until = clock_time(ends_at, now)
+    if account.borrowed_from:
+        lender = account.borrowed_from
+        return f"{lender} owns this login, and it ends at {until}. Open it there, or sign in to make it Tidegate's own."
+    return f"Sign in again by {until}: this login serves until then and cannot be renewed."

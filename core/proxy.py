@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 from urllib.parse import quote
 
+from msgspec import structs
+
 from core.attempt import Attempt
 from core.delivery import Delivery
 from core.engine import Engine
@@ -25,6 +27,7 @@ from core.model import (
     ClientLeft,
     CredentialRejected,
     Exhausted,
+    NotDelivered,
     Outcome,
     ProviderName,
     Request,
@@ -39,6 +42,7 @@ from core.problems import bad_gateway, come_back, nobody_ready, problem
 from core.providers import PROVIDERS
 from core.providers.headers import HeaderLine, for_upstream
 from core.providers.incoming import describe
+from core.providers.resources import asked_for, makes
 from core.providers.sse import dialect_of
 from core.tokens import Tokens
 from core.upstream import Upstream, origin_of
@@ -82,7 +86,10 @@ class Proxy:
         """Serve a client that has the local key."""
         provider = _routed(incoming, answer)
         if provider:
-            await _Exchange(self, incoming, answer, describe(provider, incoming.headers, incoming.body)).run()
+            request = describe(provider, incoming.headers, incoming.body)
+            if resources := asked_for(incoming.target, incoming.body):
+                request = structs.replace(request, resources=resources)
+            await _Exchange(self, incoming, answer, request).run()
 
     async def pass_through(self, incoming: Incoming, answer: Answer) -> None:
         """Serve a client with a credential of its own, untouched, while there is no account at all."""
@@ -164,15 +171,31 @@ class _Exchange:
 
     async def _once(self) -> bool:
         """Choose, send, and follow up. True when the client has its answer."""
+        if not await self._reachable():
+            return True
         choice = self._choice()
         if isinstance(choice, Exhausted):
             return await self._nobody(choice)
+        if wait_s := self._proxy.engine.ramp(self._request, choice, self._tried):
+            await self._wait(wait_s)
+            if not self._proxy.engine.serves(choice.account, self._request):
+                return False
         self._spent = replace(self._spent, attempts=self._spent.attempts + 1)
         self._account = choice.account
         retried = self._spent.attempts > 1
         with self._proxy.engine.lease(self._request, choice, self._tried, retried=retried):
             step = await self._attempt(choice.account)
         return step is None or await self._follow(step, choice.account)
+
+    async def _reachable(self) -> bool:
+        """Wait while the provider cannot be reached. False when that takes too long, and the client was told."""
+        while wait_s := self._proxy.engine.outage_s(self._request.provider):
+            if self._spent.waited_s + wait_s > MAX_WAIT_S:
+                self._outcome = NotDelivered("the provider cannot be reached")
+                self._send(bad_gateway("Tidegate: the provider cannot be reached.", unknown=False))
+                return False
+            await self._wait(wait_s)
+        return True
 
     def _choice(self) -> Choice | Exhausted:
         again, self._again = self._again, None
@@ -195,7 +218,8 @@ class _Exchange:
         try:
             outcome = await attempt.send(proxy.upstream, proxy.settings().endpoints, secret)
             if self._spent.renewed and isinstance(outcome, CredentialRejected):
-                outcome = replace(outcome, renewable=False)  # fresh and refused: only the person can help
+                # Fresh and refused: only the person can help.
+                outcome = CredentialRejected(outcome.text, renewable=False)
             engine.observe(id_, outcome)
             self._outcome = outcome
             step = next_step(outcome, self._request, self._spent, engine.pool)
@@ -216,13 +240,17 @@ class _Exchange:
         self._status = response.status
         self._first_byte_at = self._proxy.clock()
         dialect = dialect_of(self._request.provider, self._incoming.path)
-        delivery = Delivery(response, self._answer, attempt.tap, dialect)
+        seeks = self._request.server_tools or makes(self._incoming.target)
+        delivery = Delivery(response, self._answer, attempt.tap, dialect, seeks=seeks)
         self._outcome = ClientLeft()
         try:
             self._outcome = await delivery.run(attempt.held, (served_by,))
             self._learn(attempt, self._outcome, id_)
         finally:
             self._usage = delivery.usage
+            self._proxy.engine.used(self._request, id_, self._usage)
+            if made := delivery.resources:
+                self._proxy.engine.made(id_, made)
 
     def _learn(self, attempt: Attempt, outcome: Outcome, id_: AccountId) -> None:
         """An error in the middle of a stream is the client's to see, and counts for the next choice."""

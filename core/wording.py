@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import assert_never
 
-from core.model import AccountKind, AccountView, Level, LoginState, QuotaWindow, Standing, WindowView
+from core.model import AccountKind, AccountView, Level, LoginState, ProviderName, QuotaWindow, Standing, WindowView
 
 WARN_FROM = 0.70
 SPENT_FROM = 0.90
@@ -35,6 +35,10 @@ KIND_NAMES = {
     AccountKind.CLAUDE: "Claude subscription",
     AccountKind.API_KEY: "Anthropic API key",
     AccountKind.GO: "OpenCode Go",
+}
+PROVIDER_NAMES = {
+    ProviderName.ANTHROPIC: "Anthropic",
+    ProviderName.OPENCODE_GO: "OpenCode Go",
 }
 STANDING_NAMES = {
     Standing.READY: "ready",

@@ -1,14 +1,38 @@
 """Pools of made-up accounts, for tests of what is decided about them."""
 
-from typing import Any
+import dataclasses
+from typing import Any, TypeVar
 
-from core.model import Account, AccountId, AccountKind, AccountState, Cause, Cooldown, Pool, ProviderName, Request
+import msgspec
+
+from core.model import (
+    Account,
+    AccountId,
+    AccountKind,
+    AccountState,
+    Cause,
+    Cooldown,
+    Pool,
+    ProviderName,
+    Request,
+    Strategy,
+)
 
 NOW = 1_800_000_000.0
 A, B, C, D = (AccountId(name) for name in "abcd")
 GO = AccountId("go")
 ANTHROPIC = Request(ProviderName.ANTHROPIC)
 OF_ACCOUNT = ("label", "enabled", "serves", "identity", "plan_limits_only")
+
+
+Value = TypeVar("Value")
+
+
+def replace(value: Value, **changes: Any) -> Value:
+    """A value of the model with other fields, whichever of the two kinds it is."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **changes)
+    return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # a dataclass then
 
 
 def state(id_: str, kind: AccountKind = AccountKind.CLAUDE, **changes: Any) -> AccountState:
@@ -20,7 +44,8 @@ def state(id_: str, kind: AccountKind = AccountKind.CLAUDE, **changes: Any) -> A
 
 def pool(*members: str | AccountState, **changes: Any) -> Pool:
     """The accounts in this order; a name alone is a ready subscription."""
-    return Pool(tuple(state(m) if isinstance(m, str) else m for m in members), **changes)
+    changes.setdefault("strategy", Strategy.LEAST_UTILIZED)
+    return Pool.of((state(m) if isinstance(m, str) else m for m in members), **changes)
 
 
 def rest(for_s: float, text: str = "5 h window full", **changes: Any) -> Cooldown:

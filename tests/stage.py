@@ -49,7 +49,7 @@ class Stage:
     async def settle(self, **changes: Any) -> None:
         """Change settings."""
         await self.core.config.change(lambda now: replace(now, settings=replace(now.settings, **changes)))
-        self.core.engine.set_strategy(self.core.settings().strategy)
+        self.core.engine.configure(self.core.settings())
 
     @property
     def url(self) -> str:

@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 
@@ -22,7 +21,10 @@ from core.model import (
     Exhausted,
     FailedOver,
     Identity,
+    LoginHealth,
+    LoginRenewed,
     LoginRequired,
+    LoginState,
     Move,
     Outcome,
     Pin,
@@ -31,14 +33,17 @@ from core.model import (
     ProviderName,
     QuotaSpent,
     QuotaWindow,
+    RenewalFailed,
     RequestRefused,
     Served,
     SessionId,
+    Settings,
     SignIn,
     Strategy,
 )
 from core.policy.polling import Read
-from tests.pools import ANTHROPIC, GO, NOW, A, B, C, pool, resting, state
+from core.wording import clock_time
+from tests.pools import ANTHROPIC, GO, NOW, A, B, C, pool, replace, resting, state
 
 HERE = ProviderName.ANTHROPIC
 GONE = AccountId("gone")
@@ -94,7 +99,7 @@ def test_an_account_is_chosen_by_the_engines_clock() -> None:
 
     assert isinstance(early, Exhausted)
     assert not able_early
-    assert stand.engine.choose(ANTHROPIC) == Choice(A, "not used yet")
+    assert stand.engine.choose(ANTHROPIC) == Choice(A, "not used yet", placed=True)
     assert stand.engine.serves(A, ANTHROPIC)
     assert isinstance(stand.engine.choose(ANTHROPIC, [A]), Exhausted)
     assert not stand.engine.serves(GONE, ANTHROPIC)
@@ -221,7 +226,7 @@ def test_a_reading_that_ends_a_rest_is_said() -> None:
     stand.engine.learn(A, Read((QuotaWindow("5h", 0.4, NOW + 60, seen_at=NOW),)))
 
     assert stand.events == [Changed("A has quota again")]
-    assert stand.engine.choose(ANTHROPIC) == Choice(A, "least used: 5 h at 40 %")
+    assert stand.engine.choose(ANTHROPIC) == Choice(A, "least used: 5 h at 40 %", placed=True)
 
 
 def test_a_new_login_may_be_asked_about_again() -> None:
@@ -263,7 +268,7 @@ def test_a_change_of_the_sign_in_is_said_once() -> None:
         (errors.VaultLocked("Locked"), SignIn.LOCKED, Changed("A: Locked")),
         (errors.VaultAbsent("Absent"), SignIn.LOCKED, Changed("A: Absent")),
         (errors.VaultTimeout("Silent"), SignIn.LOCKED, Changed("A: Silent")),
-        (errors.RefreshFailed("Busy"), SignIn.OK, None),
+        (errors.RefreshFailed("Busy"), SignIn.OK, RenewalFailed(A, "Busy")),
         (TidegateError("Something else"), SignIn.OK, None),
     ],
 )
@@ -276,8 +281,24 @@ def test_an_account_without_its_secret_says_why_once_unless_that_passes_by_itsel
         stand.engine.without_secret(A, error)
 
     assert stand.events == ([event] if event else [])
-    assert (stand.state().sign_in, stand.state().sign_in_text) == (sign_in, error.title if event else "")
+    assert (stand.state().sign_in, stand.state().sign_in_text) == (sign_in, "" if sign_in is SignIn.OK else error.title)
     assert f"A: {error.title}" in caplog.text
+
+
+def test_trouble_with_a_renewal_is_said_again_after_it_had_worked() -> None:
+    stand = Stand("a")
+
+    stand.engine.without_secret(A, errors.RefreshFailed("Busy"))
+    stand.engine.without_secret(A, errors.RefreshFailed("Throttled"))
+    stand.engine.renewed(A)
+    stand.engine.without_secret(A, errors.RefreshFailed("Throttled"))
+
+    assert stand.events == [
+        RenewalFailed(A, "Busy"),
+        RenewalFailed(A, "Throttled"),
+        LoginRenewed(A),
+        RenewalFailed(A, "Throttled"),
+    ]
 
 
 # --- beginning -------------------------------------------------------------------------------------
@@ -305,8 +326,8 @@ def test_a_start_goes_on_where_the_last_run_ended() -> None:
         [replace(account, label=account.label + "!") for account in accounts], remembered(), Strategy.STICKY
     )
 
-    assert stand.engine.pool == Pool(
-        accounts=(
+    assert stand.engine.pool == Pool.of(
+        (
             AccountState(Account(C, "New!", AccountKind.API_KEY)),
             state("go", AccountKind.GO, label="GO!"),
             state("a", label="A!", served=7, cooldowns=resting("a").cooldowns),
@@ -337,7 +358,7 @@ def test_every_order_is_saved_and_published() -> None:
         lambda: engine.replace(replace(state("a").account, label="Work")),
         lambda: engine.reorder([C, A, B]),
         lambda: engine.pin(C, NOW + 60),
-        lambda: engine.set_strategy(Strategy.STICKY),
+        lambda: engine.configure(Settings(strategy=Strategy.STICKY)),
         lambda: engine.remove(B),
         engine.unpin,
     ]
@@ -411,6 +432,19 @@ def test_switching_on_and_signing_in_lift_what_kept_an_account_from_serving_exce
     assert (after.sign_in, after.refuses) == ((SignIn.OK, frozenset()) if lifted else (SignIn.NEEDED, kept))
 
 
+def test_reset_forgets_what_is_held_against_an_account() -> None:
+    stand = Stand(resting("a"), resting("b"))
+    stand.engine.observe(A, AccountRefused("organization disabled"))
+    stand.events.clear()
+
+    stand.engine.reset(A)
+
+    assert (stand.state(A).sign_in, stand.state(A).cooldowns) == (SignIn.OK, ())
+    assert stand.state(B).cooldowns
+    assert stand.events == [Changed("A reset")]
+    assert stand.saved[-1] is stand.engine.pool
+
+
 @pytest.mark.parametrize(
     "order",
     [
@@ -418,8 +452,9 @@ def test_switching_on_and_signing_in_lift_what_kept_an_account_from_serving_exce
         lambda engine: engine.remove(GONE),
         lambda engine: engine.reorder([A, GONE]),
         lambda engine: engine.pin(GONE),
+        lambda engine: engine.reset(GONE),
     ],
-    ids=["replace", "remove", "reorder", "pin"],
+    ids=["replace", "remove", "reorder", "pin", "reset"],
 )
 def test_an_order_for_an_account_that_is_not_there_changes_nothing(order: object) -> None:
     stand = Stand("a")
@@ -435,3 +470,82 @@ def test_an_account_is_named_by_its_label_and_by_its_id_when_it_is_gone() -> Non
     stand = Stand(state("a", label="Work"))
 
     assert (stand.engine.label(A), stand.engine.label(GONE)) == ("Work", "gone")
+
+
+# --- logins ----------------------------------------------------------------------------------------
+
+
+def lent(name: str) -> AccountState:
+    """An account whose login belongs to another program."""
+    known = state(name)
+    return replace(known, account=replace(known.account, borrowed_from="Claude Code"))
+
+
+def test_how_a_login_is_doing_is_shown_and_told_when_its_state_changes() -> None:
+    stand = Stand("a")
+
+    for health in (
+        LoginHealth(LoginState.FINE, NOW + 60),
+        LoginHealth(LoginState.RENEWING, NOW + 60),
+        LoginHealth(LoginState.RENEWING, NOW + 90),
+        LoginHealth(LoginState.FINE, NOW + 90),
+    ):
+        stand.engine.login_health(A, health)
+        assert stand.engine.snapshot().accounts[0].login == health
+
+    assert stand.events == [Changed("A: login refreshing"), Changed("A: login fine")]
+
+
+def test_a_login_that_cannot_be_renewed_calls_for_the_person_once_and_goes_on_serving() -> None:
+    stand = Stand("a")
+    ends_at = NOW + 3_600
+
+    for health in (LoginHealth(LoginState.ENDING, ends_at), LoginHealth(LoginState.ENDING, ends_at + 1)):
+        stand.engine.login_health(A, health)
+
+    until = clock_time(ends_at, NOW)
+    assert stand.events == [
+        Changed("A: login ending"),
+        LoginRequired(A, f"Sign in again by {until}: this login serves until then and cannot be renewed."),
+    ]
+    assert stand.engine.serves(A, ANTHROPIC)
+
+
+def test_the_end_of_a_borrowed_login_names_its_lender() -> None:
+    stand = Stand(lent("a"))
+
+    stand.engine.login_health(A, LoginHealth(LoginState.ENDING, NOW + 3_600))
+
+    until = clock_time(NOW + 3_600, NOW)
+    said = f"Claude Code owns this login, and it ends at {until}."
+    assert stand.events[-1] == LoginRequired(A, f"{said} Open it there, or sign in to make it Tidegate's own.")
+
+
+def test_a_login_that_has_ended_already_is_not_announced_as_ending() -> None:
+    stand = Stand("a")
+
+    stand.engine.login_health(A, LoginHealth(LoginState.ENDING, NOW - 1))
+
+    assert stand.events == [Changed("A: login ending")]
+
+
+def test_a_login_may_speak_before_its_account_is_here() -> None:
+    stand = Stand()
+    health = LoginHealth(LoginState.FINE, NOW + 60)
+
+    stand.engine.login_health(A, health)
+    stand.engine.add(state("a").account)
+
+    assert stand.state().login == health
+    stand.engine.remove(A)
+    stand.engine.add(state("a").account)
+    assert stand.state().login == LoginHealth()
+
+
+def test_what_an_earlier_process_knew_of_a_login_is_not_believed() -> None:
+    stand = Stand()
+    earlier = replace(state("a"), login=LoginHealth(LoginState.UNSAVED, NOW))
+
+    stand.engine.restore([earlier.account], pool(earlier), Strategy.STICKY)
+
+    assert stand.state().login == LoginHealth()

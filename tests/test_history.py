@@ -18,13 +18,19 @@ from core.model import (
     Changed,
     Choice,
     ClientKind,
+    ClientNotServed,
     Cooldown,
+    CooldownStarted,
+    Event,
+    LoginRenewed,
+    LoginRequired,
     ModelFamily,
     Move,
     Pin,
     Pool,
     ProviderName,
     QuotaWindow,
+    RenewalFailed,
     SessionId,
     Usage,
 )
@@ -45,8 +51,8 @@ ROW = RequestRow(
     session=SessionId("s1"),
     usage=Usage(1, 2, 3, 4),
 )
-POOL = Pool(
-    accounts=(
+POOL = Pool.of(
+    (
         AccountState(
             Account(WORK, "Work", AccountKind.CLAUDE),
             windows=(QuotaWindow("5h", 0.62, 5_000.0, family=ModelFamily("opus")),),
@@ -185,7 +191,7 @@ async def test_a_saved_pool_that_does_not_read_is_none(path: Path) -> None:
     history = History.open(path)
     history.save_pool(POOL)
     await history.close()
-    for broken in (b"{", b"[]", b'{"accounts": [{"account": 1}]}'):
+    for broken in (b"{", b"[]", b'{"states": [{"account": 1}]}'):
         with contextlib.closing(sqlite3.connect(path)) as other, other:
             other.execute("UPDATE pool SET json = ?", (broken,))
 
@@ -201,6 +207,33 @@ async def test_a_place_that_cannot_be_written_costs_history_only(occupied: Path)
     assert history.problem is not None
     assert "cannot be saved" in history.problem
     assert await history.requests(1) == (ROW,)
+    await history.close()
+
+
+async def test_errors_of_an_account_are_told_newest_first(path: Path) -> None:
+    history, home = History.open(path), AccountId("home")
+    events: list[Event] = [
+        LoginRequired(WORK, "revoked"),
+        LoginRequired(home, "signed out"),
+        CooldownStarted(WORK, 9.0, Cause.QUOTA, "5 h window full"),
+        RenewalFailed(WORK, "no answer"),
+        ClientNotServed(WORK, ClientKind.OTHER, "only for Claude Code"),
+    ]
+    for at, event in enumerate(events):
+        history.record(EventRow(float(at), event))
+
+    assert await history.errors(WORK, 5) == ((4.0, "only for Claude Code"), (3.0, "no answer"), (0.0, "revoked"))
+    assert await history.errors(WORK, 1) == ((4.0, "only for Claude Code"),)
+    assert await history.errors(AccountId("nobody"), 5) == ()
+    await history.close()
+
+
+async def test_last_renewal_of_an_account_is_remembered(path: Path) -> None:
+    history = History.open(path)
+    for at, account in ((1.0, "work"), (2.0, "work"), (3.0, "home")):
+        history.record(EventRow(at, LoginRenewed(AccountId(account))))
+
+    assert (await history.renewed_at(WORK), await history.renewed_at(AccountId("nobody"))) == (2.0, None)
     await history.close()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import UsageError
 from core.model import Account, AccountId, AccountKind, AccountState, Identity, Pool
-from core.naming import MAX_LABEL, free_label, labels, refuse_taken, resolve, valid_label
+from core.naming import MAX_LABEL, free_label, labels, listed, refuse_taken, resolve, valid_label
 
 
 def _account(id_: str, label: str, email: str = "") -> Account:
@@ -17,7 +17,7 @@ ACCOUNTS = (
     _account("c3", "3rd floor", "eve@example.org"),
     _account("d4", "a1"),
 )
-POOL = Pool(accounts=tuple(AccountState(account) for account in ACCOUNTS))
+POOL = Pool.of(AccountState(account) for account in ACCOUNTS)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_name_that_fits_several_is_refused_with_those() -> None:
 
 
 def test_the_same_label_twice_in_a_file_edited_by_hand_is_ambiguous_and_the_id_helps() -> None:
-    twice = Pool(accounts=(AccountState(ACCOUNTS[0]), AccountState(dataclasses.replace(ACCOUNTS[1], label="work"))))
+    twice = Pool.of((AccountState(ACCOUNTS[0]), AccountState(dataclasses.replace(ACCOUNTS[1], label="work"))))
 
     with pytest.raises(UsageError, match="fits several"):
         resolve(twice, "Work")
@@ -98,6 +98,13 @@ def test_a_free_label_of_any_length_is_a_valid_one() -> None:
     assert valid_label(first) == first
     assert valid_label(second) == second
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("names", "text"), [((), ""), (("A",), "A"), (("A", "B"), "A and B"), (("A", "B", "C"), "A, B and C")]
+)
+def test_names_are_listed_as_people_do(names: tuple[str, ...], text: str) -> None:
+    assert listed(names) == text
 
 
 def test_labels_in_one_line() -> None:

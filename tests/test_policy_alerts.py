@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -27,7 +26,7 @@ from core.model import (
 )
 from core.policy.alerts import is_quiet, label, notification
 from core.policy.pool import lease, observe
-from tests.pools import ANTHROPIC, A, B, pool, state
+from tests.pools import ANTHROPIC, A, B, pool, replace, state
 
 NOW = datetime(2026, 11, 21, 12, 0).astimezone().timestamp()
 AT_ONE = NOW + 3600

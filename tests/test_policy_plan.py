@@ -1,7 +1,5 @@
 """When a plan is spent, and when what was paid beyond it has ended."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +15,7 @@ from core.model import (
     WindowStatus,
 )
 from core.policy import plan
-from tests.pools import NOW, state
+from tests.pools import NOW, replace, state
 
 FABLE, OPUS = ModelFamily("fable"), ModelFamily("opus")
 HOUR, DAY = 3600.0, 86_400.0

@@ -1,6 +1,5 @@
 """When a usage endpoint is asked, and what its answers do: tables, and machines that try every order of answers."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
@@ -44,7 +43,7 @@ from core.policy.polling import (
     schedule,
 )
 from core.policy.polling import learned as pool_learned
-from tests.pools import NOW, A, pool, rest, state
+from tests.pools import NOW, A, pool, replace, rest, state
 
 OPUS = ModelFamily("opus")
 FABLE = ModelFamily("fable")

@@ -1,7 +1,6 @@
 """Who is chosen, what an outcome does, and a machine that tries everything in any order."""
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -26,6 +25,7 @@ from core.model import (
     CooldownStarted,
     CredentialRejected,
     Cut,
+    Event,
     Exhausted,
     ExtraUsage,
     FailedOver,
@@ -43,36 +43,42 @@ from core.model import (
     Request,
     RequestRefused,
     RequestThrottled,
+    ResourceId,
     Served,
     Serves,
     SessionId,
+    SessionMoved,
     SignIn,
     Standing,
     Strategy,
     Throttled,
     Unknown,
     UpstreamFailed,
+    Usage,
     WindowStatus,
 )
 from core.policy import plan
 from core.policy.pool import (
     CACHE_WARM_S,
-    LONGEST_REST_S,
+    FORGET_SESSION_S,
     PINNED,
+    RAMP_LONGEST_S,
+    RESOURCES_KEPT,
     SESSIONS_KEPT,
     SHORT_THROTTLE_S,
-    UNKNOWN_RESET_MAX_S,
-    UNKNOWN_RESET_S,
     choose,
     forgiven,
     lease,
+    made,
     observe,
-    obstacle,
+    ramp,
     release,
-    standing,
+    used,
 )
-from core.policy.pool import resting as keeping
-from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, rest, resting, state
+from core.policy.readiness import obstacle, standing
+from core.policy.readiness import resting as keeping
+from core.policy.rests import LONGEST_REST_S, UNKNOWN_RESET_MAX_S, UNKNOWN_RESET_S, with_state
+from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, replace, rest, resting, state
 
 OPUS = ModelFamily("opus")
 SONNET = ModelFamily("sonnet")
@@ -88,7 +94,12 @@ def session(name: str = "s", **changes: object) -> Request:
 def chosen(p: Pool, request: Request = ANTHROPIC, now: float = NOW, tried: tuple[AccountId, ...] = ()) -> Choice:
     choice = choose(p, request, now, frozenset(tried))
     assert isinstance(choice, Choice), choice
-    return choice
+    return replace(choice, placed=False)
+
+
+def failovers(step: tuple[Pool, tuple[Event, ...]]) -> tuple[Pool, tuple[Event, ...]]:
+    """A step with what is announced of it, without each session that moved."""
+    return step[0], tuple(event for event in step[1] if not isinstance(event, SessionMoved))
 
 
 def exhausted(p: Pool, request: Request = ANTHROPIC, now: float = NOW, tried: tuple[AccountId, ...] = ()) -> Exhausted:
@@ -498,9 +509,13 @@ def test_a_client_that_the_provider_refuses_is_kept_from_this_account_only() -> 
     ],
 )
 def test_what_is_not_the_accounts_fault_leaves_it_as_it_was(outcome: Outcome) -> None:
-    p = pool("a")
+    p = pool("a", "b")
 
-    assert observe(p, A, outcome, NOW) == (p, ())
+    after, events = observe(p, A, outcome, NOW)
+
+    assert events == ()
+    assert after.states[A].cooldowns == ()
+    assert chosen(after) == chosen(p)
 
 
 # --- what is said ----------------------------------------------------------------------------------
@@ -531,12 +546,12 @@ def test_a_failover_is_said_once_for_each_rest(how: str) -> None:
     request = session() if how == "session" else session("another") if how == "served last" else ANTHROPIC
     tried = (A,) if how == "tried" else ()
 
-    p, first = lease(p, request, Choice(B, ""), NOW, tried)
-    p, second = lease(p, session("late", family=OPUS), Choice(C, ""), NOW, (A,))
+    p, first = failovers(lease(p, request, Choice(B, ""), NOW, tried))
+    p, second = failovers(lease(p, session("late", family=OPUS), Choice(C, ""), NOW, (A,)))
     p, _ = observe(p, A, QuotaSpent("5 h window full", NOW + 9000), NOW)
-    p, extended = lease(p, ANTHROPIC, Choice(B, ""), NOW, (A,))
+    p, extended = failovers(lease(p, ANTHROPIC, Choice(B, ""), NOW, (A,)))
     p, _ = observe(p, A, QuotaSpent("week full", NOW + 99_000), NOW + 9000)
-    p, again = lease(p, ANTHROPIC, Choice(C, ""), NOW + 9000, (A,))
+    p, again = failovers(lease(p, ANTHROPIC, Choice(C, ""), NOW + 9000, (A,)))
 
     assert first == (FailedOver(A, B, "5 h window full", NOW + 600),)
     assert second == extended == ()
@@ -592,8 +607,8 @@ def test_keys_that_rest_together_are_said_to_be_spent_once_and_to_move_once() ->
     p = served_by(p, B, session("two"))
     p, first = observe(p, A, QuotaSpent("no credit left", NOW + 3600), NOW)
     p, late = observe(p, B, QuotaSpent("no credit left", NOW + 3600), NOW)
-    p, moved = lease(p, session("one"), Choice(C, ""), NOW, (A,))
-    p, again = lease(p, session("two"), Choice(C, ""), NOW, (B,))
+    p, moved = failovers(lease(p, session("one"), Choice(C, ""), NOW, (A,)))
+    p, again = failovers(lease(p, session("two"), Choice(C, ""), NOW, (B,)))
     p, spent = observe(p, C, QuotaSpent("5 h window full", NOW + 60), NOW)
 
     assert AllSpent not in map(type, (*first, *late))
@@ -719,12 +734,12 @@ def test_a_plan_that_is_known_to_be_spent_needs_no_answer_to_stop_the_account(kn
 
 def test_moving_on_from_a_spent_plan_is_said_once() -> None:
     p = served_by(pool(kept(), "b"), A)
-    p = replace(p, accounts=(replace(p.accounts[0], windows=five_hours(1.0)), p.accounts[1]))
+    p = with_state(p, replace(p.accounts[0], windows=five_hours(1.0)))
 
     p, first = lease(p, ANTHROPIC, Choice(B, ""), NOW, (A,))
     # The reset that the next reading tells is a second later.
     jitter = tuple(replace(w, resets_at=NOW + 3601, seen_at=NOW + 1) for w in five_hours(1.0))
-    p = replace(p, accounts=(replace(p.accounts[0], windows=jitter), p.accounts[1]))
+    p = with_state(p, replace(p.accounts[0], windows=jitter))
     p, second = lease(p, ANTHROPIC, Choice(B, ""), NOW + 1, (A,))
 
     assert first == (FailedOver(A, B, PLAN, NOW + 3600),)
@@ -931,7 +946,7 @@ class PoolMachine(RuleBasedStateMachine):
     def something_happens_that_is_nobodys_fault(self, id_: AccountId, outcome: Outcome) -> None:
         before = self.pool
         self._observe(id_, outcome)
-        assert self.pool == before
+        assert [s.cooldowns for s in self.pool.accounts] == [s.cooldowns for s in before.accounts]
 
     # --- what the person does ---
 
@@ -939,12 +954,14 @@ class PoolMachine(RuleBasedStateMachine):
     def an_account_is_changed(self, id_: AccountId, enabled: bool, sign_in: SignIn) -> None:
         self.pool = replace(
             self.pool,
-            accounts=tuple(
-                replace(s, account=replace(s.account, enabled=enabled), sign_in=sign_in, refuses=frozenset())
+            states={
+                s.account.id: replace(
+                    s, account=replace(s.account, enabled=enabled), sign_in=sign_in, refuses=frozenset()
+                )
                 if s.account.id == id_
                 else s
                 for s in self.pool.accounts
-            ),
+            },
         )
 
     @rule(id_=st.sampled_from(IDS), for_s=st.sampled_from([None, 0.0, 1800.0]))
@@ -997,10 +1014,25 @@ class PoolMachine(RuleBasedStateMachine):
             assert choice.ready_at is None or choice.ready_at > self.now
             assert len(choice.reasons) == sum(s.account.kind.provider is request.provider for s in self.pool.accounts)
             return None
-        assert choice.account in ready
         assert choice.reason
-        self._follows_pin_and_session(request, choice, ready)
+        if choice.account in ready:
+            self._follows_pin_and_session(request, choice, ready)
+        else:
+            self._is_asked_in_time(request, choice, ready)
         return self._lease(request, choice, tried)
+
+    def _is_asked_in_time(self, request: Request, choice: Choice, ready: list[AccountId]) -> None:
+        """An account that rests gets a request only when nobody is ready, and once in ten minutes."""
+        assert ready == []
+        rest = keeping(self.pool.states[choice.account], request, self.now)
+        assert rest is not None
+        assert rest.ask_at is not None
+        assert rest.ask_at <= self.now
+        after, _ = lease(self.pool, request, choice, self.now)
+        later = keeping(after.states[choice.account], request, self.now)
+        assert later is not None
+        assert later.ask_at is not None
+        assert later.ask_at > self.now
 
     def _follows_pin_and_session(self, request: Request, choice: Choice, ready: list[AccountId]) -> None:
         pin = self.pool.pins.get(request.provider)
@@ -1019,7 +1051,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.retrying += bool(tried)
         if request.session:
             self.sessions[request.provider, request.session] = Affinity(choice.account, self.now)
-        for event in events:
+        for event in failovers((self.pool, events))[1]:
             assert isinstance(event, FailedOver)
             assert event.target == choice.account
             self._said_once(event, before.state(event.source), request)
@@ -1061,6 +1093,124 @@ class PoolMachine(RuleBasedStateMachine):
         )
 
 
+# --- what only one account has ---------------------------------------------------------------------
+
+FILE = ResourceId("file_1")
+WITH_FILE = replace(ANTHROPIC, resources=(FILE,))
+
+
+def test_a_request_goes_to_the_account_that_has_what_it_names_whatever_is_pinned() -> None:
+    p = made(pool("a", "b", pins={ProviderName.ANTHROPIC: Pin(B)}), A, [FILE])
+
+    assert chosen(p, WITH_FILE) == Choice(A, "has what the request names")
+    assert chosen(p, replace(WITH_FILE, resources=(ResourceId("file_unknown"), FILE))).account == A
+
+
+def test_nobody_else_is_asked_for_what_only_one_account_has() -> None:
+    p = made(pool(resting("a", 600.0), "b"), A, [FILE])
+
+    assert exhausted(p, WITH_FILE) == Exhausted(NOW + 600, (("A", "5 h window full", NOW + 600),))
+    assert exhausted(made(pool("a", "b"), A, [FILE]), WITH_FILE, tried=(A,)).tried
+
+
+def test_what_nobody_is_known_to_have_may_be_anybodys() -> None:
+    assert chosen(pool("a", "b"), WITH_FILE).account == A
+
+
+def test_of_what_accounts_have_the_oldest_is_forgotten_first() -> None:
+    p = made(pool("a"), A, [ResourceId(f"file_{i}") for i in range(RESOURCES_KEPT + 1)])
+
+    assert len(p.resources) == RESOURCES_KEPT
+    assert ResourceId("file_0") not in p.resources
+
+
+# --- after a failover ------------------------------------------------------------------------------
+
+
+def test_a_herd_comes_over_one_by_one() -> None:
+    p = pool(resting("a"), "b", active={ProviderName.ANTHROPIC: Choice(A, "")})
+    waits = []
+    for i in range(60):
+        p, wait_s = ramp(p, session(f"s{i}"), Choice(B, ""), NOW)
+        waits.append(wait_s)
+
+    assert waits[:5] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert max(waits) == RAMP_LONGEST_S
+
+
+def test_the_line_is_gone_when_its_time_has_passed() -> None:
+    p = pool(resting("a"), "b", active={ProviderName.ANTHROPIC: Choice(A, "")})
+    for i in range(8):
+        p, _ = ramp(p, session(f"s{i}"), Choice(B, ""), NOW)
+
+    assert ramp(p, session("late"), Choice(B, ""), NOW + 3)[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("source", "tried"),
+    [(state("a"), ()), (resting("a", family=OPUS), ())],
+)
+def test_who_does_not_flee_does_not_wait(source: AccountState, tried: tuple[AccountId, ...]) -> None:
+    p = pool(source, state("b", ramp_at=NOW + 5), active={ProviderName.ANTHROPIC: Choice(A, "")})
+
+    assert ramp(p, ANTHROPIC, Choice(B, ""), NOW, tried) == (p, 0.0)
+
+
+def test_a_conversation_that_moves_while_warm_tells_what_it_must_read_anew() -> None:
+    p = served_by(pool("a", "b"), A, session())
+    p = used(p, session(), A, Usage(input=10, output=40, cache_read=900, cache_write=50))
+    p, _ = observe(p, A, QuotaSpent("5 h window full", NOW + 600), NOW)
+
+    _, events = lease(p, session(), Choice(B, ""), NOW)
+
+    assert SessionMoved(A, B, "5 h window full", 1000) in events
+
+
+def test_a_conversation_that_had_gone_cold_has_not_moved() -> None:
+    p = served_by(pool("a", "b"), A, session())
+
+    assert lease(p, session(), Choice(B, ""), NOW + CACHE_WARM_S)[1] == ()
+
+
+def test_what_an_answer_cost_counts_for_its_own_account_only() -> None:
+    p = served_by(pool("a", "b"), B, session())
+
+    assert used(p, session(), A, Usage(input=5)) == p
+    assert used(p, ANTHROPIC, B, Usage(input=5)) == p
+
+
+def test_sessions_that_went_cold_long_ago_are_forgotten() -> None:
+    p = pool("a")
+    for i in range(100):
+        p = served_by(p, A, session(f"s{i}"))
+    later = NOW + FORGET_SESSION_S + 1
+    for i in range(60):
+        p, _ = lease(p, session(f"new{i}"), Choice(A, ""), later)
+
+    assert set(p.sessions) == {SessionId(f"anthropic/new{i}") for i in range(60)}
+
+
+@given(st.data())
+def test_a_restart_is_no_difference_to_what_is_chosen_next(data: st.DataObject) -> None:
+    p = pool("a", "b", "c", strategy=data.draw(st.sampled_from(Strategy)))
+    now = NOW
+    for i in range(data.draw(st.integers(1, 12))):
+        now += data.draw(st.sampled_from([0.0, 5.0, 900.0, 4000.0]))
+        request = session(data.draw(st.sampled_from(["one", "two", f"new{i}"])))
+        choice = choose(p, request, now)
+        if isinstance(choice, Exhausted):
+            continue
+        p, _ = lease(p, request, choice, now)
+        outcome = data.draw(st.sampled_from([Served(), QuotaSpent("full", now + 600), Throttled(30.0)]))
+        p, _ = observe(p, choice.account, outcome, now)
+        p = release(p, choice.account, retried=False)
+
+    again = msgspec.json.decode(msgspec.json.encode(p), type=Pool)
+
+    for name in ("one", "two", "another"):
+        assert choose(again, session(name), now) == choose(p, session(name), now)
+
+
 def test_nothing_is_held_against_who_is_forgiven_and_what_was_read_stays() -> None:
     windows = (QuotaWindow("5h", 1.0, NOW + 600, seen_at=NOW),)
     held = state(
@@ -1074,6 +1224,9 @@ def test_nothing_is_held_against_who_is_forgiven_and_what_was_read_stays() -> No
         windows=windows,
         served=7,
         in_flight=1,
+        ramp_at=NOW + 1,
+        upstream_failures=2,
+        upstream_failed_at=NOW,
     )
 
     assert forgiven(held) == state("a", windows=windows, served=7, in_flight=1, polling=Polling(asked_at=NOW - 60))

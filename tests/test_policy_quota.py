@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -7,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.model import ExtraUsage, ModelFamily, QuotaWindow, WindowStatus
 from core.policy import quota
-from tests.pools import NOW, state
+from tests.pools import NOW, replace, state
 
 OPUS = ModelFamily("opus")
 SONNET = ModelFamily("sonnet")

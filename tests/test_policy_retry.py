@@ -1,7 +1,5 @@
 """What comes after an attempt: each outcome against what is left of the budget."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +37,7 @@ from core.policy.retry import (
     affordable,
     next_step,
 )
-from tests.pools import ANTHROPIC, pool, state
+from tests.pools import ANTHROPIC, pool, replace, state
 
 QUIET = pool(state("a", in_flight=1))
 BUSY = pool(state("a", in_flight=4), retrying=MIN_RETRIES)

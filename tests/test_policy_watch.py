@@ -1,7 +1,5 @@
 """Alerts about quota windows come once, come again after a reset, and are silent about what nobody can know."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +17,7 @@ from core.model import (
 )
 from core.policy.forecast import DAY_S, HOUR_S
 from core.policy.watch import look
+from tests.pools import replace
 
 NOW = 1_800_000_000.0
 RESETS_AT = NOW + 3 * HOUR_S

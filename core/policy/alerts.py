@@ -16,12 +16,15 @@ from core.model import (
     LoginRequired,
     Notification,
     Pool,
+    ProviderBack,
+    ProviderLost,
     QuietHours,
     RenewalFailed,
+    SessionMoved,
     WindowFilled,
     WindowReset,
 )
-from core.wording import clock_time, percent, window_name
+from core.wording import PROVIDER_NAMES, clock_time, percent, window_name
 
 _DAY_MIN = 24 * 60
 
@@ -68,7 +71,12 @@ def notification(event: Event, pool: Pool, now: float) -> Notification | None:
         case WindowReset(account=account, window=window):
             body = f"The {window_name(window)} window has begun anew."
             return Notification(f"{label(pool, account)} has quota again", body, key=f"reset-{account}")
-        case CooldownStarted() | LoginRenewed() | RenewalFailed() | Changed():
+        case ProviderLost(provider=provider, text=text):
+            body = f"{text[:1].upper()}{text[1:]}. Requests wait until it answers again."
+            return Notification(f"{PROVIDER_NAMES[provider]} cannot be reached", body, key=f"lost-{provider}")
+        case ProviderBack(provider=provider):
+            return Notification(f"{PROVIDER_NAMES[provider]} is back", "", key=f"lost-{provider}")
+        case SessionMoved() | CooldownStarted() | LoginRenewed() | RenewalFailed() | Changed():
             return None
         case _:
             assert_never(event)

@@ -7,7 +7,9 @@ windows of a minute (API keys).
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from core.model import AccountState, QuotaWindow
 from core.policy import quota

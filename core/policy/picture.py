@@ -1,6 +1,6 @@
 """The pool as a person sees it: a `Snapshot` for tray, command line and status page."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from core.model import (
     AccountState,
@@ -18,14 +18,15 @@ from core.model import (
     WindowView,
 )
 from core.policy import plan, quota, sharing
-from core.policy.pool import PINNED, any_client, choose, obstacle, pinned, resting, standing
+from core.policy.pool import PINNED, find, pinned
+from core.policy.readiness import any_client, obstacle, resting, standing
 from core.wording import level
 
 
 def active(pool: Pool, provider: ProviderName, now: float) -> Choice | None:
     """Who serves this provider now, and why: the pinned account, else who served last, else who would be chosen."""
     request = any_client(provider)
-    choice = choose(pool, request, now)
+    choice = find(pool, request, now)
     if isinstance(choice, Exhausted):
         return None
     last = pool.active.get(provider)

@@ -4,9 +4,12 @@ For an account that the person keeps to its plan, `rest` is the one answer to "m
 is known, not remembered, so it holds for a reading however it came, after a restart, and only while the person says so.
 """
 
-from dataclasses import replace
+import re
+
+from msgspec.structs import replace
 
 from core.model import (
+    Account,
     AccountKind,
     AccountState,
     Cause,
@@ -20,8 +23,16 @@ from core.policy import quota
 from core.policy.forecast import HOUR_S, length_s
 
 PLAN_SPENT = "plan spent (you keep it to plan limits)"
+_TIMES = re.compile(r"\b(\d{1,3})x$")
+_SIZES = {"max": 5.0}
 SHORTEST_S = 5 * HOUR_S
 """The shortest window of any plan: after this long one of them has begun anew."""
+
+
+def weight(account: Account) -> float:
+    """What the account's plan holds, in plans of the smallest size; 1.0 when that is not known."""
+    named = _TIMES.search(account.identity.plan)
+    return float(named[1]) if named else _SIZES.get(account.identity.plan, 1.0)
 
 
 def read(state: AccountState, windows: tuple[QuotaWindow, ...], told: ExtraUsage | None, now: float) -> AccountState:

@@ -6,8 +6,10 @@ works, and a refusal is followed by a long rest. It says nothing about the accou
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,
@@ -170,7 +172,7 @@ def learned(pool: Pool, id_: AccountId, reading: Reading, now: float) -> Pool:
         asked_about = state.account.id == id_
         told = replace(state, polling=_after(state.polling, reading)) if asked_about else state
         changed[state.account.id] = _told(told, reading, now) if isinstance(reading, Read) else told
-    return replace(pool, accounts=tuple(changed.get(state.account.id, state) for state in pool.accounts))
+    return replace(pool, states={**pool.states, **changed})
 
 
 def _told(state: AccountState, reading: Read, now: float) -> AccountState:
@@ -235,7 +237,7 @@ def not_in_future(pool: Pool, now: float) -> Pool:
     """
     if all(_known_at(state) <= now for state in pool.accounts):
         return pool
-    return replace(pool, accounts=tuple(_not_in_future(state, now) for state in pool.accounts))
+    return replace(pool, states={id_: _not_in_future(state, now) for id_, state in pool.states.items()})
 
 
 def _known_at(state: AccountState) -> float:

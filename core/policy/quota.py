@@ -1,7 +1,8 @@
 """Quota windows: merging readings, letting them expire, and the one number an account is compared by."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from core.model import AccountState, ExtraUsage, ModelFamily, QuotaWindow, WindowStatus
 

@@ -30,4 +30,6 @@ def group(pool: Pool, id_: AccountId) -> tuple[AccountState, ...]:
     state = pool.state(id_)
     if state is None:
         return ()
-    return tuple(s for s in pool.accounts if s is state or shares(state.account, s.account))
+    if limits(state.account) is None:
+        return (state,)
+    return tuple(s for s in pool.states.values() if s is state or shares(state.account, s.account))

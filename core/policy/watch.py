@@ -3,7 +3,7 @@
 What was told is remembered with the window's reset, so a restart does not say it again and a new window is news again.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from core.model import AccountState, Alert, Event, Level, QuotaWindow, Told, WindowFilled, WindowReset
 from core.policy import quota

@@ -120,7 +120,7 @@ async def on_stage(portal: BlockingPortal, folder: Path) -> AsyncIterator[Stage]
             await core.config.change(
                 lambda now: replace(now, settings=replace(now.settings, endpoints=sim.endpoints(), hold_s=0.0))
             )
-            core.engine.set_strategy(Strategy.STICKY)
+            core.engine.configure(Settings(strategy=Strategy.STICKY))
             for account in (
                 sim.add_login("Work"),
                 sim.add_login("Home"),

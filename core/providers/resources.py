@@ -1,0 +1,36 @@
+"""What only one account has: batches, files and containers, by the ids that requests and answers name.
+
+Ids are looked for under the keys that carry them, in the text as it is: inside a prompt a quotation mark is escaped, so
+what somebody writes about such an id is not taken for one.
+"""
+
+import re
+
+from core.model import ResourceId
+
+KEPT_BYTES = 256
+"""Of the end of a stream's piece, to find an id that is cut in two."""
+_MARKS = (b'"file_', b'"container_', b'"msgbatch_')
+_IN_PATH = re.compile(rb"/v1/(?:messages/batches|files)/((?:msgbatch|file)_[0-9A-Za-z_-]{1,120})")
+_IN_TEXT = re.compile(
+    rb'"(?:id|file_id|container|container_id)"\s*:\s*"((?:msgbatch|file|container)_[0-9A-Za-z_-]{1,120})"'
+)
+
+
+def asked_for(target: bytes, body: bytes) -> tuple[ResourceId, ...]:
+    """The ids in a request's target and body."""
+    match = _IN_PATH.match(target)
+    in_path = (ResourceId(match[1].decode()),) if match else ()
+    return in_path + told(body)
+
+
+def told(text: bytes) -> tuple[ResourceId, ...]:
+    """The ids in an answer, or in a part of it."""
+    if not any(mark in text for mark in _MARKS):
+        return ()
+    return tuple(dict.fromkeys(ResourceId(found.decode()) for found in _IN_TEXT.findall(text)))
+
+
+def makes(target: bytes) -> bool:
+    """Whether an answer to this target names such ids as its own subject: uploads, batches, and lists of them."""
+    return target.startswith((b"/v1/files", b"/v1/messages/batches"))
