@@ -32,6 +32,7 @@ class Bus:
 
     def __init__(self) -> None:
         self._callbacks: dict[object, Callable[[Event], None]] = {}
+        self._streams: set[Stream] = set()
 
     def publish(self, event: Event) -> None:
         """Call every subscriber now."""
@@ -53,29 +54,48 @@ class Bus:
 
     def stream(self) -> "Stream":
         """All events from now on, to iterate over: `with bus.stream() as events: async for event in events`."""
-        return Stream(self)
+        return Stream(self, self._streams)
+
+    def end_streams(self) -> None:
+        """Let every reader come to its end: the instance stops, and nobody should wait for an endless answer."""
+        for stream in self._streams:
+            stream.end()
 
 
 class Stream:
-    """An endless asynchronous iterator over events, with a bounded memory. One reader."""
+    """An asynchronous iterator over events, with a bounded memory, without an end while the instance runs. One reader.
 
-    def __init__(self, bus: Bus) -> None:
+    `among` holds it between `with` and its end.
+    """
+
+    def __init__(self, bus: Bus, among: "set[Stream]") -> None:
         self._waiting: deque[Event] = deque()
         self._missed = 0
+        self._ended = False
         self._arrived = asyncio.Event()
+        self._among = among
         self.close = bus.subscribe(self._take)
 
     def __enter__(self) -> Self:
+        self._among.add(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._among.discard(self)
         self.close()
+
+    def end(self) -> None:
+        """Nothing more comes; what waits is still given out."""
+        self._ended = True
+        self._arrived.set()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event | Missed:
         while not self._waiting:
+            if self._ended:
+                raise StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
         if self._missed:

@@ -1,19 +1,21 @@
 """The control API under `/-/`: the picture, its changes, orders, and a page for the browser.
 
-The guard has decided who is calling and says so in `request.state.caller`. A client's key and a page's cookie may look;
-orders take the control token of this run. Answers are never stored, never framed and never for other origins; none
-holds a credential, except the answer to `token`.
+The guard has decided who is calling and says so in `request.state.caller`. A client's key may look; orders take the
+control token of this run, and some of them the status page's two secrets. Answers are never stored, never framed and
+never for other origins; none holds a credential, except the answer to `token`.
 """
 
+import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from importlib import resources
 from typing import Any
 
 import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core import __version__, page
@@ -21,6 +23,7 @@ from core.bus import Bus
 from core.commands import COMMANDS, Commands
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.guard import PAGE_COOKIE, Caller
+from core.import_glance import arguments_for, here
 from core.model import Snapshot
 from core.sessions import SESSION_LIFE_S, Sessions
 
@@ -36,9 +39,33 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "content-security-policy": page.CONTENT_SECURITY_POLICY,
 }
-_ORDERS = frozenset({Caller.CONTROL})
 _LOOKS = frozenset({Caller.CONTROL, Caller.CLIENT, Caller.PAGE})
-_WATCHES = frozenset({Caller.CONTROL, Caller.CLIENT})
+_LOADS = _LOOKS | {Caller.VISITOR}
+"""Who gets the page without what it shows: a browser sends no key when it loads a document or a script."""
+_ORDERS = frozenset({Caller.CONTROL, Caller.PAGE})
+PAGE_ORDERS = frozenset(
+    {
+        "add_key",
+        "begin_login",
+        "await_login",
+        "paste_login",
+        "cancel_login",
+        "import",
+        "rename",
+        "remove",
+        "enable",
+        "disable",
+        "plan_limits",
+        "serves",
+        "refresh",
+        "reset",
+        "pin",
+        "unpin",
+        "order",
+    }
+)
+"""What the page may order. Not `token`: a browser has no use for the local key."""
+_PAGE_FILES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 def application(
@@ -64,24 +91,36 @@ def application(
 
     async def order(request: Request) -> Response:
         name = request.path_params["name"]
+        from_page = request.state.caller is Caller.PAGE
+        if from_page and name not in PAGE_ORDERS:
+            return _error(TidegateError("Not from this page", "Use the tray's menu or `tidegate`."), 403)
         if name not in COMMANDS:
             return _error(UsageError(f"There is no command {name!r}", f"Commands: {', '.join(COMMANDS)}."), 404)
         body = await request.body()
         if len(body) > MAX_ORDER_BYTES:
             return _error(UsageError("This order is too long"), 413)
-        return _json(await commands.run(name, _arguments(body)))
+        given = _arguments(body)
+        return _json(await commands.run(name, _completed(name, given) if from_page else given))
 
     async def show(_: Request) -> Response:
-        return HTMLResponse(page.render(snapshot()), headers=_HEADERS)
+        return _document()
+
+    async def live(_: Request) -> Response:
+        views = _views(lambda: page.view(snapshot()), bus, heartbeat_s)
+        return StreamingResponse(views, headers=_HEADERS, media_type="text/event-stream")
+
+    async def part(request: Request) -> Response:
+        file = _page_files().get(request.path_params["file"])
+        return Response(file[0], headers=_HEADERS, media_type=file[1]) if file else _error(_NOTHING_HERE, 404)
 
     async def enter(request: Request) -> Response:
-        cookie = sessions.redeem(request.query_params.get("code", "")) if request.method == "GET" else None
-        if cookie is None:
+        session = sessions.redeem(request.query_params.get("code", "")) if request.method == "GET" else None
+        if session is None:
             text = page.message("This link has been used or is too old", "Open the page from Tidegate's menu again.")
             return HTMLResponse(text, 403, headers=_HEADERS)
-        answer = RedirectResponse("/-/", 303, headers=_HEADERS)
+        answer = _document(session.key)
         answer.set_cookie(
-            PAGE_COOKIE, cookie, max_age=int(SESSION_LIFE_S), path="/-/", httponly=True, samesite="strict"
+            PAGE_COOKIE, session.cookie, max_age=int(SESSION_LIFE_S), path="/-/", httponly=True, samesite="strict"
         )
         return answer
 
@@ -89,10 +128,12 @@ def application(
         routes=[
             Route("/-/health", health),
             Route("/-/open", enter),
-            Route("/-/", _only(_LOOKS, show)),
+            Route("/-/", _only(_LOADS, show)),
             Route("/-/snapshot", _only(_LOOKS, picture)),
-            Route("/-/events", _only(_WATCHES, events)),
+            Route("/-/events", _only(_LOOKS, events)),
+            Route("/-/live", _only(_LOOKS, live)),
             Route("/-/commands/{name}", _only(_ORDERS, order), methods=["POST"]),
+            Route("/-/{file}", _only(_LOADS, part)),
         ],
         exception_handlers={TidegateError: _told, 404: _no_such_page, 405: _no_such_page},
     )
@@ -111,22 +152,70 @@ def _only(callers: frozenset[Caller], endpoint: Endpoint) -> Endpoint:
 
 
 async def _pictures(snapshot: Callable[[], Snapshot], bus: Bus, heartbeat_s: float) -> AsyncIterator[bytes]:
-    """The picture now and after each change; a comment when nothing changes, so that a dead peer is noticed."""
+    """The picture now and after each change."""
+    async for changed in _pulse(bus, heartbeat_s):
+        yield _event("snapshot", snapshot()) if changed else _STILL_HERE
+
+
+async def _views(view: Callable[[], str], bus: Bus, heartbeat_s: float) -> AsyncIterator[bytes]:
+    """The page's view now and whenever it reads otherwise: after a change, or because time went by."""
+    last = None
+    async for _ in _pulse(bus, heartbeat_s):
+        now = view()
+        yield _event("view", now) if now != last else _STILL_HERE
+        last = now
+
+
+async def _pulse(bus: Bus, heartbeat_s: float) -> AsyncIterator[bool]:
+    """True now and after changes, False when there was none for a while, so that a dead peer is noticed.
+
+    It ends with the instance.
+    """
     with bus.stream() as changes:
-        yield _event(snapshot())
+        yield True
         while True:
             with anyio.move_on_after(heartbeat_s) as silence:
-                await anext(changes)
-            if silence.cancelled_caught:
-                yield b": still here\n\n"
-                continue
-            await anyio.sleep(QUIET_S)
-            changes.skip()
-            yield _event(snapshot())
+                if await anext(changes, None) is None:
+                    return
+            if not silence.cancelled_caught:
+                await anyio.sleep(QUIET_S)
+                changes.skip()
+            yield not silence.cancelled_caught
 
 
-def _event(snapshot: Snapshot) -> bytes:
-    return b"event: snapshot\ndata: " + msgspec.json.encode(snapshot) + b"\n\n"
+_STILL_HERE = b": still here\n\n"
+
+
+def _event(name: str, what: object) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(what))
+
+
+@functools.cache
+def _page_files() -> Mapping[str, tuple[bytes, str]]:
+    """The page's parts by name, with their types."""
+    files = [entry for entry in resources.files("core").joinpath("dashboard").iterdir() if entry.is_file()]
+    return {
+        entry.name: (entry.read_bytes(), _PAGE_FILES[suffix])
+        for entry in files
+        if (suffix := entry.name.rpartition(".")[2]) in _PAGE_FILES
+    }
+
+
+@functools.cache
+def _template() -> str:
+    return resources.files("core").joinpath("dashboard/page.html").read_text(encoding="utf-8")
+
+
+def _document(key: str = "") -> Response:
+    headers = _HEADERS | {"content-security-policy": page.DOCUMENT_POLICY}
+    return HTMLResponse(page.document(_template(), key), headers=headers)
+
+
+def _completed(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The page's order as the command takes it. An import looks where this person's programs are, nowhere else."""
+    if name != "import":
+        return given
+    return {"dry_run": given.get("dry_run", True), **arguments_for(here())}
 
 
 def _arguments(body: bytes) -> Mapping[str, Any]:
@@ -150,4 +239,7 @@ async def _told(_: Request, error: Exception) -> Response:
 
 
 async def _no_such_page(_: Request, error: Exception) -> Response:
-    return _error(UsageError("There is nothing here", "See `tidegate --help`."), getattr(error, "status_code", 404))
+    return _error(_NOTHING_HERE, getattr(error, "status_code", 404))
+
+
+_NOTHING_HERE = UsageError("There is nothing here", "See `tidegate --help`.")

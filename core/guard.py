@@ -2,7 +2,12 @@
 
 Loopback is no protection by itself: every program of this machine and every web page a browser shows can reach it.
 So the `Host` must be one of three exact names (a rebound DNS name shows nowhere else), no request may come from a
-page (`Origin`, `Sec-Fetch-Site`), and each must carry the local key. Models: Tailscale's LocalAPI, Jupyter, Syncthing.
+foreign page (`Origin`, `Sec-Fetch-Site`), and each must carry the local key. Models: Tailscale's LocalAPI, Jupyter,
+Syncthing.
+
+Our own status page proves itself twice: with a cookie that its scripts cannot read, and with a key in a header that
+only they have. Cookies know no ports, so every server on this host that the browser visits may learn the cookie; what
+a page keeps for itself, no other port sees. Neither half is worth anything alone.
 """
 
 import hashlib
@@ -16,6 +21,7 @@ from core.providers.incoming import client_key
 
 CONTROL = b"/-/"
 PAGE_COOKIE = "tidegate_page"
+PAGE_KEY = b"x-tidegate-page"
 
 
 class Caller(StrEnum):
@@ -26,7 +32,9 @@ class Caller(StrEnum):
     CONTROL = "control"
     """It has the control token of this run, which lies in a file that only this user can read."""
     PAGE = "page"
-    """It is a browser that followed a one-time link: it may look, not order."""
+    """It is the status page in a browser that followed a one-time link: it has the session's cookie and key."""
+    VISITOR = "visitor"
+    """It has the cookie alone, as a browser does while it loads a page: it gets the empty page and its scripts."""
     STRANGER = "stranger"
     """It brings a credential of its own, and no account is there that it could be mixed up with."""
     NOBODY = "nobody"
@@ -49,8 +57,8 @@ class Guard:
     port: int
     local_key_sha256: str
     control_token: str
-    page_session: Callable[[str], bool]
-    """Whether a cookie's value belongs to a page session that is still good."""
+    page_session: Callable[[str, str | None], bool]
+    """Whether a cookie's value belongs to a page session that is still good; with a key, whether that is its key."""
     passthrough: Callable[[], bool]
     """Whether a client with a credential of its own may go through now: setting on and no account at all."""
 
@@ -61,6 +69,9 @@ class Guard:
             return refusal
         path = target.partition(b"?")[0]
         reading = method in {b"GET", b"HEAD"}
+        if b"origin" in headers:
+            looker = self._looker(headers) if path.startswith(CONTROL) and _is_from_own_page(headers) else None
+            return looker if looker is Caller.PAGE or (looker and reading) else _NO_PAGES
         if reading and path in {b"/-/health", b"/-/open"}:
             return Caller.NOBODY
         keys = client_key(headers)
@@ -69,9 +80,7 @@ class Guard:
         if path.startswith(CONTROL):
             if any(hmac.compare_digest(key, self.control_token.encode()) for key in keys):
                 return Caller.CONTROL
-            if reading and self.page_session(page_cookie(headers)):
-                return Caller.PAGE
-            return _NO_KEY
+            return (reading and self._looker(headers)) or _NO_KEY
         if keys and self.passthrough():
             return Caller.STRANGER
         return _WRONG_KEY if keys else _NO_KEY
@@ -82,20 +91,34 @@ class Guard:
             return Refusal(421, "invalid_request_error", "Tidegate answers to its loopback address only.")
         if not target.startswith(b"/"):
             return Refusal(400, "invalid_request_error", "Tidegate is not a forward proxy.")
-        if b"origin" in headers or headers.get(b"sec-fetch-site") not in {None, b"none", b"same-origin"}:
-            return Refusal(403, "permission_error", "Tidegate does not answer web pages.")
+        if headers.get(b"sec-fetch-site") not in {None, b"none", b"same-origin"}:
+            return _NO_PAGES
         if b"upgrade" in headers:
             return Refusal(405, "invalid_request_error", "Tidegate does not speak WebSocket.")
         return None
+
+    def _looker(self, headers: Headers) -> Caller | None:
+        """What a browser's cookie and the page's key prove."""
+        cookie, key = page_cookie(headers), headers.get(PAGE_KEY)
+        if key is not None:
+            return Caller.PAGE if self.page_session(cookie, key.decode("latin-1")) else None
+        return Caller.VISITOR if self.page_session(cookie, None) else None
 
     def _is_local_key(self, key: bytes) -> bool:
         """Compare by digest: constant time, and nothing at rest gives the key away."""
         return hmac.compare_digest(hashlib.sha256(key).hexdigest(), self.local_key_sha256)
 
 
+_NO_PAGES = Refusal(403, "permission_error", "Tidegate does not answer web pages.")
 _HOW = "Its key is what `tidegate token` prints; `tidegate connect` shows where each client wants it."
 _NO_KEY = Refusal(401, "authentication_error", f"Tidegate needs its local key. {_HOW}")
 _WRONG_KEY = Refusal(401, "authentication_error", f"This is not Tidegate's local key. {_HOW}")
+
+
+def _is_from_own_page(headers: Headers) -> bool:
+    """Whether a browser says, in both of its ways, that a page of ours asks. It does so for orders and for scripts."""
+    own = b"http://" + (headers.get(b"host") or b"")
+    return headers.get(b"origin") == own and headers.get(b"sec-fetch-site") == b"same-origin"
 
 
 def page_cookie(headers: Headers) -> str:

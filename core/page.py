@@ -1,102 +1,123 @@
-"""The status page: a snapshot as HTML. No script, no inline style, nothing from elsewhere."""
+"""The status page: a snapshot as HTML, the document round it, and pages with one message. Pure.
+
+The words are made here, so that page, menu and terminal say the same; the scripts in `dashboard/` put them in place
+and pass clicks on. A button carries its order, or names the dialog that asks first.
+"""
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from html import escape
 
-from core.model import AccountView, Level, Move, Snapshot, WindowView
-from core.wording import KIND_NAMES, STANDING_NAMES, clock_time, percent, window_name
+import msgspec
 
-REFRESH_S = 5
+from core import deeds
+from core.deeds import Deed, Remedy, Switch
+from core.model import AccountId, AccountKind, AccountView, Level, Move, Snapshot, Standing, WindowView
+from core.wording import KIND_NAMES, TERMS, age_text, clock_time, notes, percent, state_text, window_name
 
-_STYLE = """
-:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#1b1f24;--soft:#5b6570;--line:#dde1e6;
---ok:#1a8a5a;--warn:#b96a00;--spent:#c8322b;--unknown:#8a949e;--active:#0b6bcb}
-@media(prefers-color-scheme:dark){:root{--ground:#14171a;--card:#1d2125;--text:#e8eaed;--soft:#9aa4ae;--line:#30363c;
---ok:#41c48a;--warn:#f0a63c;--spent:#f2685f;--unknown:#7c8791;--active:#6ab0f5}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--text);font:15px/1.45 system-ui,sans-serif}
-main{max-width:46rem;margin:0 auto;padding:2rem 1rem}
-header{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:baseline;gap:.25rem 1rem}
-h1{font-size:1.4rem;margin:0}h2{font-size:1rem;margin:2rem 0 .5rem;color:var(--soft)}
-h3{font-size:1.05rem;margin:0;overflow-wrap:anywhere}p{margin:.25rem 0}
-code{font:.9em ui-monospace,monospace}.soft{color:var(--soft)}
-article{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.9rem 1rem;margin:.75rem 0}
-article.active{border-color:var(--active);box-shadow:inset .2rem 0 var(--active)}
-article>div{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 1rem}
-dl{display:grid;grid-template-columns:max-content 1fr max-content;gap:.3rem .8rem;align-items:center;margin:.6rem 0 0}
-dd{margin:0;display:contents}dd span{font-variant-numeric:tabular-nums;text-align:right}
-svg{width:100%;height:.5rem;border-radius:.25rem;background:var(--line);display:block}
-.ok{fill:var(--ok);color:var(--ok)}.warn{fill:var(--warn);color:var(--warn)}
-.spent{fill:var(--spent);color:var(--spent)}.unknown{fill:var(--unknown);color:var(--unknown)}
-ul{list-style:none;margin:0;padding:0}li{padding:.35rem 0;border-top:1px solid var(--line)}
+_MESSAGE_STYLE = """
+:root{color-scheme:light dark}
+body{margin:0;font:1rem/1.5 system-ui,sans-serif}
+main{max-width:34rem;margin:0 auto;padding:3rem 1.25rem}
+h1{font-size:1.4rem;margin:0 0 .5rem}p{margin:0}
 """
-_SIGNS = {Level.OK: "●", Level.WARN: "▲", Level.SPENT: "■", Level.UNKNOWN: "○"}
-"""A shape for each level, since not everybody sees the colour."""
+_NOTHING_ELSE = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+def _hash_of(style: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+
+
+CONTENT_SECURITY_POLICY = f"default-src 'none'; style-src {_hash_of(_MESSAGE_STYLE)}; {_NOTHING_ELSE}"
+"""For everything but the document: the one style of `message`, no script."""
+DOCUMENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " + _NOTHING_ELSE
 )
 
+_SIGNS = {Level.OK: "●", Level.WARN: "▲", Level.SPENT: "■", Level.UNKNOWN: "○"}
+"""A shape for each level, since not everybody sees the colour."""
+_KEY_PLACE = "<!-- key -->"
+_TERMS_PLACE = "<!-- terms -->"
 
-def render(snapshot: Snapshot) -> str:
-    """The whole page. It asks for itself again every few seconds."""
-    accounts = "".join(_account(view, snapshot.at) for view in snapshot.accounts)
-    accounts = accounts or "<p>No account yet. Add one from the tray or with <code>tidegate add</code>.</p>"
-    moves = "".join(_move(move, snapshot.at) for move in snapshot.moves)
-    return _document(
-        f"<header><h1>Tidegate{' demo' if snapshot.demo else ''}</h1>"
-        f'<span class="soft"><code>{escape(snapshot.address)}</code> · {escape(snapshot.version)}</span></header>'
-        f'<p class="soft">Strategy: {escape(snapshot.strategy)}</p>'
-        f"<h2>Accounts</h2>{accounts}"
-        f"<h2>Recent moves</h2>{f'<ul>{moves}</ul>' if moves else '<p>None.</p>'}",
-        refresh=True,
-    )
+
+def document(template: str, key: str = "") -> str:
+    """The empty page from its template. `key`: what a page that was just opened by its link proves itself with."""
+    meta = f'<meta name="tidegate-key" content="{escape(key)}">' if key else ""
+    return template.replace(_TERMS_PLACE, escape(TERMS)).replace(_KEY_PLACE, meta)
 
 
 def message(title: str, hint: str) -> str:
-    """A page with one message."""
-    return _document(f"<h1>{escape(title)}</h1><p>{escape(hint)}</p>", refresh=False)
-
-
-def _document(content: str, *, refresh: bool) -> str:
+    """A page with one message. It stands alone: a sign-in shows it from another port."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tidegate</title>'
-        '<meta name="viewport" content="width=device-width">'
-        f"{f'<meta http-equiv=refresh content={REFRESH_S}>' if refresh else ''}"
-        f"<style>{_STYLE}</style></head><body><main>{content}</main></body></html>"
+        f'<meta name="viewport" content="width=device-width"><style>{_MESSAGE_STYLE}</style></head>'
+        f"<body><main><h1>{escape(title)}</h1><p>{escape(hint)}</p></main></body></html>"
     )
 
 
-def _account(view: AccountView, now: float) -> str:
-    state = view.detail or STANDING_NAMES[view.standing]
-    if view.until_at is not None:
-        state += f" until {clock_time(view.until_at, now)}"
-    borrowed = f"borrowed from {view.borrowed_from}" if view.borrowed_from else ""
-    facts = [KIND_NAMES[view.kind], view.plan, view.email, borrowed, f"{view.served} served"]
-    windows = "".join(_window(window, now) for window in view.windows)
-    serving = f"Serves now: {view.reason}" if view.active else ""
-    if view.pinned:
-        until = f" until {clock_time(view.pinned_until_at, now)}" if view.pinned_until_at is not None else ""
-        serving = " · ".join(filter(None, (serving, f"pinned{until}")))
+def view(snapshot: Snapshot) -> str:
+    """What changes: accounts and moves."""
+    ids = [account.id for account in snapshot.accounts]
+    accounts = "".join(_account(account, ids, snapshot.at) for account in snapshot.accounts)
+    moves = "".join(_move(move, snapshot.at) for move in snapshot.moves)
+    demo = "Demo with simulated accounts · " if snapshot.demo else ""
     return (
-        f"<article{' class=active' if view.active else ''}><div><h3>{escape(view.label)}</h3>"
-        f'<span class="{view.level}">{_SIGNS[view.level]} {escape(state)}</span></div>'
-        f'<p class="soft">{escape(" · ".join(filter(None, facts)))}</p>'
-        f"{f'<p>{escape(serving)}</p>' if serving else ''}"
-        f"{f'<dl>{windows}</dl>' if windows else ''}</article>"
+        f'<p id="instance" class="soft">{demo}<code>{escape(snapshot.address)}</code> · version '
+        f"{escape(snapshot.version)} · strategy: {escape(snapshot.strategy)}</p>"
+        f'<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>'
+        f"{accounts or '<p>No account yet. Add one below.</p>'}</section>"
+        f'<section id="moves" aria-labelledby="moves-title"><h2 id="moves-title">Recent moves</h2>'
+        f"{f'<ul>{moves}</ul>' if moves else '<p>None.</p>'}</section>"
     )
+
+
+# --- one account -----------------------------------------------------------------------------------
+
+
+def _account(account: AccountView, ids: Sequence[AccountId], now: float) -> str:
+    id_ = escape(account.id)
+    windows = "".join(_window(window, now) for window in account.windows)
+    return (
+        f'<article id="account-{id_}" class="{"active" if account.active else ""}" aria-labelledby="label-{id_}">'
+        f'<header><h3 id="label-{id_}">{escape(account.label)}</h3>'
+        f"{_state(account, now)}</header>"
+        f'<p class="soft">{escape(_about(account))}</p>'
+        f"{''.join(f'<p>{escape(line)}</p>' for line in _lines(account, now))}"
+        f"{f'<dl>{windows}</dl>' if windows else ''}"
+        f'<div class="deeds">{_remedy(account)}{_manage(account, ids)}</div></article>'
+    )
+
+
+def _state(account: AccountView, now: float) -> str:
+    waits = account.standing in {Standing.SIGN_IN, Standing.LOCKED}
+    look, sign = ("spent", "!") if waits else (account.level, _SIGNS[account.level])
+    return f'<p class="{look}"><span aria-hidden="true">{sign}</span> {escape(state_text(account, now))}</p>'
+
+
+def _about(account: AccountView) -> str:
+    facts = (KIND_NAMES[account.kind], account.plan, account.email, f"{account.served} served")
+    return " · ".join(filter(None, facts))
+
+
+def _lines(account: AccountView, now: float) -> list[str]:
+    """What is worth a line of its own."""
+    serving = f"Serves now: {account.reason}" if account.active else ""
+    if account.pinned:
+        until = "" if account.pinned_until_at is None else f" until {clock_time(account.pinned_until_at, now)}"
+        serving = " · ".join(filter(None, (serving, f"pinned{until}")))
+    return list(filter(None, (serving, *notes(account, now))))
 
 
 def _window(window: WindowView, now: float) -> str:
     width = 100 * min(1.0, max(0.0, window.utilization or 0.0))
-    resets = f", resets {clock_time(window.resets_at, now)}" if window.resets_at is not None else ""
+    resets = f"resets {clock_time(window.resets_at, now)}" if window.resets_at is not None else ""
+    said = ", ".join(filter(None, (percent(window.utilization), resets, age_text(window.seen_at, now))))
     return (
         f"<dt>{escape(window_name(window))}</dt><dd>"
         '<svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="{window.level}" width="{width:.0f}" height="1"/></svg>'
-        f"<span>{percent(window.utilization)}{escape(resets)}</span></dd>"
+        f"<span>{escape(said)}</span></dd>"
     )
 
 
@@ -104,3 +125,66 @@ def _move(move: Move, now: float) -> str:
     until = f", back {clock_time(move.until_at, now)}" if move.until_at is not None else ""
     route = f"{move.source} → {move.target}: {move.text}{until}"
     return f'<li><span class="soft">{clock_time(move.at, now)}</span> {escape(route)}</li>'
+
+
+# --- what can be done with it ----------------------------------------------------------------------
+
+
+def _remedy(account: AccountView) -> str:
+    """The button that an account needs now stands apart from the others."""
+    match deeds.remedy(account):
+        case Remedy.SIGN_IN:
+            return _asking("sign-in", "Sign in again", account, kind=account.kind, main=True)
+        case Remedy.OWN_LOGIN:
+            return _asking("sign-in", "Make it Tidegate's own", account, kind=account.kind, main=True)
+        case Remedy.KEY:
+            return _asking("add-key", "Add another key", account, kind=account.kind, main=True)
+        case None:
+            return ""
+
+
+def _manage(account: AccountView, ids: Sequence[AccountId]) -> str:
+    done = (*deeds.pinning(account), *deeds.moves(ids, account.id), *deeds.repairs(account))
+    again = account.kind is AccountKind.CLAUDE and deeds.remedy(account) is None
+    own = len(deeds.removals(account)) > 1
+    return (
+        f'<details id="manage-{escape(account.id)}"><summary>Manage'
+        f'<span class="aside"> {escape(account.label)}</span></summary>'
+        f'<div class="switches">{"".join(_switch(switch, account) for switch in deeds.switches(account))}</div>'
+        f'<div class="buttons">{"".join(_button(deed, account) for deed in done)}'
+        f"{_asking('sign-in', 'Sign in again…', account, kind=account.kind) if again else ''}"
+        f"{_asking('rename', 'Rename…', account)}"
+        f"{_asking('remove', 'Remove…', account, own='yes' if own else '')}</div></details>"
+    )
+
+
+def _button(deed: Deed, account: AccountView) -> str:
+    attributes = _attributes({**_named(deed.label, account), "data-order": _order(deed)})
+    return f"<button {attributes}>{escape(deed.label)}</button>"
+
+
+def _switch(switch: Switch, account: AccountView) -> str:
+    orders = {"data-on": _order(switch.turn_on), "data-off": _order(switch.turn_off)}
+    attributes = _attributes({**_named(switch.label, account), **orders})
+    on = " checked" if switch.on else ""
+    return f'<label><input type="checkbox" {attributes}{on}> {escape(switch.label)}</label>'
+
+
+def _named(label: str, account: AccountView) -> dict[str, str]:
+    """An id of its own lets the focus stay where it was when the card is drawn anew."""
+    return {"id": f"{label.lower().replace(' ', '-')}-{account.id}"}
+
+
+def _order(deed: Deed) -> str:
+    return msgspec.json.encode((deed.order, deed.arguments)).decode()
+
+
+def _asking(dialog: str, label: str, account: AccountView, *, main: bool = False, **more: str) -> str:
+    facts = {"data-dialog": dialog, "data-account": account.id, "data-label": account.label}
+    facts |= {f"data-{name}": value for name, value in more.items() if value}
+    facts |= {"class": "main"} if main else {}
+    return f"<button {_attributes({'id': f'{dialog}-{account.id}', **facts})}>{escape(label)}</button>"
+
+
+def _attributes(values: Mapping[str, str]) -> str:
+    return " ".join(f'{name}="{escape(value)}"' for name, value in values.items())

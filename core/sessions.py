@@ -1,10 +1,14 @@
-"""Browsers that may look at the status page: a one-time code in a link becomes a cookie."""
+"""Browsers that may use the status page: a one-time code in a link becomes a cookie and a key.
+
+The browser sends the cookie by itself; the key is what the page shows that it is our page (see `guard`).
+"""
 
 import hmac
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 CODE_LIFE_S = 60.0
@@ -13,40 +17,61 @@ MAX_SESSIONS = 16
 """Of each: codes that nobody used, pages that are open. The oldest goes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The two secrets of one page."""
+
+    cookie: str = field(repr=False)
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is remembered of a code or a cookie. `key` is the digest of its session's key."""
+
+    ends_at: float
+    key: bytes = b""
+
+
 class Sessions:
-    """The codes and cookies of one run. Keeps digests only."""
+    """The codes and sessions of one run. Keeps digests only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._codes: OrderedDict[bytes, float] = OrderedDict()
-        self._cookies: OrderedDict[bytes, float] = OrderedDict()
+        self._codes: OrderedDict[bytes, _Kept] = OrderedDict()
+        self._cookies: OrderedDict[bytes, _Kept] = OrderedDict()
 
     def issue(self) -> str:
         """A code for one link, good once and for a minute."""
-        return self._new(self._codes, CODE_LIFE_S)
+        return self._new(self._codes, _Kept(self._clock() + CODE_LIFE_S))
 
-    def redeem(self, code: str) -> str | None:
-        """The cookie for a code, None when the code is unknown, used or too old."""
+    def redeem(self, code: str) -> Session | None:
+        """The session for a code, None when the code is unknown, used or too old."""
         digest = self._find(self._codes, code)
         if digest is None:
             return None
         del self._codes[digest]
-        return self._new(self._cookies, SESSION_LIFE_S)
+        key = secrets.token_urlsafe(32)
+        return Session(self._new(self._cookies, _Kept(self._clock() + SESSION_LIFE_S, _digest(key))), key)
 
-    def holds(self, cookie: str) -> bool:
-        """Whether a cookie belongs to a session that is still good."""
-        return self._find(self._cookies, cookie) is not None
+    def holds(self, cookie: str, key: str | None = None) -> bool:
+        """Whether a cookie belongs to a session that is still good; with `key`, whether that is its key."""
+        digest = self._find(self._cookies, cookie)
+        if digest is None:
+            return False
+        return key is None or hmac.compare_digest(self._cookies[digest].key, _digest(key))
 
-    def _new(self, kept: OrderedDict[bytes, float], life_s: float) -> str:
+    def _new(self, kept: OrderedDict[bytes, _Kept], what: _Kept) -> str:
         secret = secrets.token_urlsafe(32)
-        kept[_digest(secret)] = self._clock() + life_s
+        kept[_digest(secret)] = what
         while len(kept) > MAX_SESSIONS:
             kept.popitem(last=False)
         return secret
 
-    def _find(self, kept: OrderedDict[bytes, float], secret: str) -> bytes | None:
+    def _find(self, kept: OrderedDict[bytes, _Kept], secret: str) -> bytes | None:
         digest, now = _digest(secret), self._clock()
-        return next((known for known, ends in kept.items() if hmac.compare_digest(known, digest) and now < ends), None)
+        good = (known for known, what in kept.items() if now < what.ends_at)
+        return next((known for known in good if hmac.compare_digest(known, digest)), None)
 
 
 def _digest(secret: str) -> bytes:

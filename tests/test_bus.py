@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from core.bus import STREAM_EVENTS, Bus, Missed
+from core.bus import STREAM_EVENTS, Bus, Missed, Stream
 from core.model import Changed, Event
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +85,20 @@ async def test_a_closed_stream_is_no_longer_fed() -> None:
     bus.publish(Changed("one"))
 
     assert not events._waiting
+
+
+async def test_streams_end_when_they_are_told_to_after_what_still_waits() -> None:
+    bus = Bus()
+    with bus.stream() as events, bus.stream() as others:
+        bus.publish(Changed("one"))
+        reading = asyncio.create_task(_all(others))
+        await asyncio.sleep(0)
+
+        bus.end_streams()
+
+        assert await asyncio.wait_for(_all(events), 5) == [Changed("one")]
+        assert await asyncio.wait_for(reading, 5) == [Changed("one")]
+
+
+async def _all(events: Stream) -> list[Event | Missed]:
+    return [event async for event in events]

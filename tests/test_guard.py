@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.guard import PAGE_COOKIE, Caller, Guard, Refusal, page_cookie
+from core.guard import PAGE_COOKIE, PAGE_KEY, Caller, Guard, Refusal, page_cookie
 from core.providers.headers import HeaderLine, Headers
 
 PORT = 8433
 KEY = b"tg-local-key-of-this-installation"
 CONTROL = b"control-token-of-this-run"
 PAGE = "page-session"
+PAGES_KEY = "key-of-the-page"
 OWN = b"sk-ant-a-key-of-the-clients-own"
 
 HOME = b"127.0.0.1:8433"
@@ -23,7 +24,11 @@ ORDER = b"/-/commands/remove"
 
 
 def guard(*, passthrough: bool = False) -> Guard:
-    return Guard(PORT, hashlib.sha256(KEY).hexdigest(), CONTROL.decode(), PAGE.__eq__, lambda: passthrough)
+    return Guard(PORT, hashlib.sha256(KEY).hexdigest(), CONTROL.decode(), page_session, lambda: passthrough)
+
+
+def page_session(cookie: str, key: str | None) -> bool:
+    return cookie == PAGE and key in {None, PAGES_KEY}
 
 
 def admit(
@@ -49,6 +54,16 @@ def api_key(key: bytes) -> HeaderLine:
 
 def cookie(value: str) -> HeaderLine:
     return b"Cookie", f"{PAGE_COOKIE}={value}".encode()
+
+
+def page_key(value: str = PAGES_KEY) -> HeaderLine:
+    return PAGE_KEY, value.encode()
+
+
+OWN_ORIGIN = (b"Origin", b"http://" + HOME)
+SAME_ORIGIN = (b"Sec-Fetch-Site", b"same-origin")
+PROOF = (cookie(PAGE), page_key())
+"""What the status page alone has."""
 
 
 # --- where a request may come from (security T13) --------------------------------------------------
@@ -162,7 +177,12 @@ def test_only_a_plain_path_is_served(target: bytes, method: bytes) -> None:
         (b"Origin", b"http://evil.example"),
         (b"Origin", b"null"),
         (b"Origin", b""),
-        (b"Origin", b"http://127.0.0.1:8433"),
+        (b"Origin", b"http://127.0.0.1:8433, http://evil.example"),
+        (b"Origin", b"http://127.0.0.1:8433/"),
+        (b"Origin", b"https://127.0.0.1:8433"),
+        (b"Origin", b"http://localhost:8433"),
+        (b"Origin", b"http://127.0.0.1"),
+        (b"Origin", b"http://127.0.0.1:8434"),
         (b"Origin", b"http://localhost:3000"),
         (b"Origin", b"chrome-extension://abcdefgh"),
         (b"Origin", b"file://"),
@@ -176,9 +196,11 @@ def test_only_a_plain_path_is_served(target: bytes, method: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("target", [V1, SNAPSHOT, ORDER, b"/-/health", b"/-/open?code=1", b"/"])
-def test_no_web_page_is_answered_whatever_key_it_brings(line: HeaderLine, target: bytes) -> None:
+def test_no_foreign_web_page_is_answered_whatever_it_brings(line: HeaderLine, target: bytes) -> None:
     for method in (b"GET", b"POST", b"OPTIONS", b"HEAD"):
-        assert admit(target, line, bearer(KEY), api_key(CONTROL), cookie(PAGE), method=method, passthrough=True) == 403
+        for more in ((), (SAME_ORIGIN,), (OWN_ORIGIN,)):
+            lines = (line, *more, bearer(KEY), api_key(CONTROL), *PROOF)
+            assert admit(target, *lines, method=method, passthrough=True) == 403
 
 
 @pytest.mark.parametrize(
@@ -238,11 +260,19 @@ IN_QUERY = b"?api_key=" + KEY + b"&key=" + KEY + b"&token=" + CONTROL
         ([bearer(CONTROL)], 401, Caller.CONTROL, Caller.CONTROL),
         ([api_key(CONTROL)], 401, Caller.CONTROL, Caller.CONTROL),
         ([bearer(CONTROL[:-1])], 401, 401, 401),
-        # The page may look, and that is all.
-        ([cookie(PAGE)], 401, Caller.PAGE, 401),
+        # A browser's cookie gets the empty page, with the page's key what it shows; an order also names its origin.
+        ([cookie(PAGE)], 401, Caller.VISITOR, 401),
+        ([*PROOF], 401, Caller.PAGE, 401),
+        ([*PROOF, SAME_ORIGIN], 401, Caller.PAGE, 401),
+        ([page_key()], 401, 401, 401),
+        ([cookie(PAGE), page_key("forged")], 401, 401, 401),
+        ([cookie(PAGE), page_key("")], 401, 401, 401),
+        ([cookie(PAGE), page_key(PAGE)], 401, 401, 401),
+        ([cookie("forged"), page_key()], 401, 401, 401),
         ([cookie("forged")], 401, 401, 401),
         ([cookie("")], 401, 401, 401),
         ([bearer(PAGE.encode())], 401, 401, 401),
+        ([bearer(PAGES_KEY.encode())], 401, 401, 401),
     ],
 )
 def test_each_kind_of_proof_opens_what_it_is_for(
@@ -254,6 +284,51 @@ def test_each_kind_of_proof_opens_what_it_is_for(
     assert admit(SNAPSHOT, *lines, method=b"HEAD") == look
     assert admit(ORDER, *lines) == order
     assert admit(SNAPSHOT, *lines, method=b"DELETE") == order
+
+
+# --- the status page's orders ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", [b"127.0.0.1:8433", b"localhost:8433", b"[::1]:8433"])
+@pytest.mark.parametrize("target", [ORDER, SNAPSHOT, b"/-/live"])
+def test_the_status_page_orders_with_its_two_secrets_from_its_own_origin(host: bytes, target: bytes) -> None:
+    lines = ((b"Origin", b"http://" + host), SAME_ORIGIN, *PROOF)
+
+    assert admit(target, *lines, host=host) is Caller.PAGE
+
+
+def test_a_script_of_the_page_is_loaded_with_its_origin_and_without_its_key() -> None:
+    lines = (OWN_ORIGIN, SAME_ORIGIN, cookie(PAGE))
+
+    assert admit(b"/-/page.js", *lines, method=b"GET") is Caller.VISITOR
+    assert admit(b"/-/page.js", *lines[:1], *lines[2:], method=b"GET") == 403
+    assert admit(V1, *lines, method=b"GET") == 403
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (SAME_ORIGIN, *PROOF),  # no browser sends a POST without its origin
+        (OWN_ORIGIN, *PROOF),
+        (OWN_ORIGIN, (b"Sec-Fetch-Site", b"none"), *PROOF),
+        (OWN_ORIGIN, SAME_ORIGIN, cookie(PAGE)),
+        (OWN_ORIGIN, SAME_ORIGIN, page_key()),
+        (OWN_ORIGIN, SAME_ORIGIN, cookie(PAGE), page_key("forged")),
+        (OWN_ORIGIN, SAME_ORIGIN, cookie("forged"), page_key()),
+        (OWN_ORIGIN, SAME_ORIGIN, bearer(KEY)),
+        (OWN_ORIGIN, SAME_ORIGIN, bearer(CONTROL)),
+        (OWN_ORIGIN, SAME_ORIGIN, bearer(KEY), cookie(PAGE)),
+    ],
+)
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"DELETE"])
+def test_what_lacks_one_part_of_the_proof_orders_nothing(lines: tuple[HeaderLine, ...], method: bytes) -> None:
+    assert admit(ORDER, *lines, method=method) in {401, 403}
+
+
+def test_the_status_page_spends_no_quota() -> None:
+    for target in (V1, b"/zen/go/v1/chat/completions", b"/"):
+        assert admit(target, OWN_ORIGIN, SAME_ORIGIN, *PROOF, passthrough=True) == 403
+        assert admit(target, *PROOF) == 401
 
 
 @pytest.mark.parametrize("target", [V1, SNAPSHOT, ORDER, b"/-/events", b"/"])
@@ -328,7 +403,7 @@ def test_a_refusal_tells_a_wrong_key_from_a_missing_one_and_says_where_the_key_i
 
 
 def test_a_guard_without_a_key_lets_nobody_in() -> None:
-    unset = Guard(PORT, "", "", lambda _: False, lambda: False)
+    unset = Guard(PORT, "", "", lambda *_: False, lambda: False)
 
     for line in (bearer(b""), api_key(b""), bearer(b"x"), cookie("")):
         for target in (V1, SNAPSHOT):

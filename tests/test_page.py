@@ -1,8 +1,11 @@
 import base64
-import dataclasses
 import hashlib
+import json
 import re
+from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +14,10 @@ from core.model import (
     AccountId,
     AccountKind,
     AccountView,
+    ExtraUsage,
     Level,
+    LoginHealth,
+    LoginState,
     ModelFamily,
     Move,
     ProviderName,
@@ -20,6 +26,7 @@ from core.model import (
     Strategy,
     WindowView,
 )
+from core.wording import TERMS
 
 EVIL = '<script>alert("1")</script>\'&'
 WORK = AccountView(
@@ -49,6 +56,7 @@ HOME = AccountView(
     detail="5 h window full",
     until_at=500.0,
 )
+TEMPLATE = (Path(page.__file__).parent / "dashboard/page.html").read_text(encoding="utf-8")
 SNAPSHOT = Snapshot(
     at=0.0,
     version="9.9",
@@ -60,43 +68,64 @@ SNAPSHOT = Snapshot(
 
 
 class _Tags(HTMLParser):
-    """Every tag that is opened is closed, and nothing carries code or style."""
+    """Every tag that is opened is closed, ids are unique, and nothing carries code or style."""
 
-    VOID = frozenset({"meta", "rect"})
+    VOID = frozenset({"meta", "link", "img", "input", "rect"})
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.attributes: set[str] = set()
-        self.seen: set[str] = set()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.add(tag)
-        self.attributes |= {name for name, _ in attrs}
+        self.handle_startendtag(tag, attrs)
         if tag not in self.VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.attributes |= {name for name, _ in attrs}
-        self.seen.add(tag)
+        self.seen.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of every tag of this name."""
+        return [attributes for tag, attributes in self.seen if tag == name]
 
 
 def _checked(text: str) -> _Tags:
     tags = _Tags()
     tags.feed(text)
     assert not tags.open
-    assert not tags.attributes & {"style", "src", "href", "onclick", "onload"}
-    assert "script" not in tags.seen
+    assert "style" not in tags.attributes
+    assert not any(name.startswith("on") for name in tags.attributes)
+    ids = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
+    assert len(ids) == len(set(ids))
     return tags
 
 
-def test_the_page_tells_who_serves_and_why_and_how_full_everybody_is() -> None:
-    text = page.render(SNAPSHOT)
+def _buttons(view: AccountView, *others: AccountView) -> dict[str, tuple[object, ...]]:
+    """What each button and switch of the first card does, by its words."""
+    text = page.view(Snapshot(at=0.0, accounts=(view, *others))).partition("</article>")[0]
+    found: dict[str, tuple[object, ...]] = {}
+    for opening, label in re.findall(r"<(?:button|label><input) ([^>]*)> ?([^<]+)<", text):
+        given = _Tags()
+        given.feed(f"<i {opening}>")
+        facts = {name.removeprefix("data-"): value or "" for name, value in given.seen[0][1].items()}
+        if "dialog" in facts:
+            found[label] = (facts["dialog"], facts["account"])
+        else:
+            found[label] = tuple(json.loads(facts[name]) for name in ("order", "on", "off") if name in facts)
+    return found
 
-    _checked(text)
+
+def test_the_view_tells_who_serves_and_why_and_how_full_everybody_is() -> None:
+    text = page.view(SNAPSHOT)
+
+    tags = _checked(text)
+    assert not {"src", "href"} & tags.attributes
     for said in (
         "http://127.0.0.1:8433",
         "9.9",
@@ -120,44 +149,146 @@ def test_a_level_has_a_shape_of_its_own() -> None:
     assert len(set(signs.values())) == len(Level)
 
 
-def test_without_accounts_the_page_says_how_to_add_one() -> None:
-    text = page.render(Snapshot(at=0.0))
+def test_without_accounts_the_view_says_how_to_add_one() -> None:
+    text = page.view(Snapshot(at=0.0))
 
     _checked(text)
-    assert "tidegate add" in text
+    assert "Add one" in text
 
 
-@pytest.mark.parametrize("field", ["label", "detail", "reason", "email", "plan"])
+@pytest.mark.parametrize("field", ["id", "label", "detail", "reason", "email", "plan", "borrowed_from", "shares_with"])
 def test_no_text_becomes_markup(field: str) -> None:
-    views = AccountView(**{**_fields(WORK), field: EVIL})
-    text = page.render(Snapshot(at=0.0, address=EVIL, accounts=(views,), moves=(Move(0.0, EVIL, EVIL, EVIL),)))
+    value = (EVIL,) if field == "shares_with" else EVIL
+    view = replace(WORK, **{field: value})
+    text = page.view(Snapshot(at=0.0, address=EVIL, accounts=(view,), moves=(Move(0.0, EVIL, EVIL, EVIL),)))
 
-    _checked(text)
+    tags = _checked(text)
+    assert not tags.all("script")
     assert "<script" not in text
     assert "&lt;script" in text
 
 
-def _fields(view: AccountView) -> dict[str, object]:
-    return {name: getattr(view, name) for name in AccountView.__dataclass_fields__}
+def test_an_account_says_what_it_shares_what_it_costs_and_how_old_its_reading_is() -> None:
+    window = replace(WORK.windows[0], seen_at=1_000.0)
+    extra = ExtraUsage(enabled=True, in_use=True, utilization=0.4)
+    view = replace(WORK, windows=(window,), shares_with=("Key 1", "Key 2"), extra_usage=extra)
+
+    text = page.view(Snapshot(at=1_000.0 + 3 * 3600, accounts=(view,)))
+
+    assert "Shares limits with Key 1, Key 2" in text
+    assert "Extra usage in use, 40 % of its limit" in text
+    assert "read 3 h 00 min ago" in text
 
 
-def test_the_policy_allows_the_one_style_and_nothing_else() -> None:
-    style = re.search(r"<style>(.*?)</style>", page.render(SNAPSHOT), re.DOTALL)
+def test_each_account_has_its_orders() -> None:
+    buttons = _buttons(WORK, HOME)
+
+    assert buttons == {
+        "Unpin": (["unpin", {"account": "a1"}],),
+        "Move down": (["order", {"accounts": ["b2", "a1"]}],),
+        "Refresh login now": (["refresh", {"account": "a1"}],),
+        "Reset": (["reset", {"account": "a1"}],),
+        "Enabled": (["enable", {"account": "a1"}], ["disable", {"account": "a1"}]),
+        "Plan limits only": (
+            ["plan_limits", {"account": "a1", "on": True}],
+            ["plan_limits", {"account": "a1", "on": False}],
+        ),
+        "Serve Claude Code only": (
+            ["serves", {"account": "a1", "serves": "claude-code"}],
+            ["serves", {"account": "a1", "serves": "any"}],
+        ),
+        "Sign in again…": ("sign-in", "a1"),
+        "Rename…": ("rename", "a1"),
+        "Remove…": ("remove", "a1"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("view", "label", "dialog"),
+    [
+        (replace(WORK, standing=Standing.SIGN_IN), "Sign in again", "sign-in"),
+        (replace(WORK, login=LoginHealth(LoginState.ENDING, 9.0)), "Sign in again", "sign-in"),
+        (replace(WORK, borrowed_from="Claude Code"), "Make it Tidegate&#x27;s own", "sign-in"),
+        (replace(HOME, standing=Standing.SIGN_IN), "Add another key", "add-key"),
+    ],
+)
+def test_what_an_account_needs_of_the_person_is_its_first_button(view: AccountView, label: str, dialog: str) -> None:
+    text = page.view(Snapshot(at=0.0, accounts=(view,)))
+
+    assert _buttons(view)[label] == (dialog, view.id)
+    assert text.index(label) < text.index("<details")
+    assert "Sign in again…" not in text
+
+
+def test_the_end_of_a_login_is_offered_for_logins_of_our_own_only() -> None:
+    def removal(view: AccountView) -> dict[str, str | None]:
+        tags = _checked(page.view(Snapshot(at=0.0, accounts=(view,))))
+        return next(button for button in tags.all("button") if button.get("data-dialog") == "remove")
+
+    assert removal(WORK)["data-own"]
+    assert "data-own" not in removal(HOME)
+    assert "data-own" not in removal(replace(WORK, borrowed_from="OpenCode"))
+
+
+def test_login_of_another_program_names_its_owner() -> None:
+    borrowed = replace(WORK, borrowed_from="Claude Code")
+
+    assert "borrowed from Claude Code" in page.view(Snapshot(at=0.0, accounts=(borrowed,)))
+
+
+# --- the document ----------------------------------------------------------------------------------
+
+
+def test_the_document_is_whole_and_carries_its_terms_and_nothing_that_runs_by_itself() -> None:
+    text = page.document(TEMPLATE)
+
+    tags = _checked(text)
+    assert text.count(escape(TERMS)) == 3, "in every dialog that adds accounts"
+    assert [script.get("src") for script in tags.all("script")] == ["/-/page.js"]
+    assert "<!--" not in text
+    assert "tidegate-key" not in text
+
+
+def test_the_document_of_a_link_carries_its_key_once() -> None:
+    tags = _checked(page.document(TEMPLATE, "the-key"))
+
+    assert [meta["content"] for meta in tags.all("meta") if meta.get("name") == "tidegate-key"] == ["the-key"]
+
+
+def test_every_field_of_the_document_has_its_label_and_keys_are_not_shown() -> None:
+    tags = _checked(page.document(TEMPLATE))
+    labelled = {label["for"] for label in tags.all("label") if "for" in label}
+    fields = [field for field in tags.all("input") if field.get("type") != "checkbox"]
+
+    assert {field["id"] for field in fields} == labelled
+    assert [field["type"] for field in fields if field["name"] == "key"] == ["password"]
+    assert all(field["autocomplete"] == "off" for field in fields)
+
+
+def test_every_dialog_that_a_button_names_is_there() -> None:
+    text = page.document(TEMPLATE) + page.view(SNAPSHOT)
+    tags = _Tags()
+    tags.feed(text)
+
+    wanted = {button["data-dialog"] for button in tags.all("button") if "data-dialog" in button}
+    assert wanted == {dialog["id"] for dialog in tags.all("dialog")}
+
+
+@pytest.mark.parametrize("policy", [page.CONTENT_SECURITY_POLICY, page.DOCUMENT_POLICY])
+def test_both_policies_allow_nothing_from_elsewhere_and_nothing_inline(policy: str) -> None:
+    assert policy.startswith("default-src 'none'")
+    assert policy.endswith("base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_the_policy_of_a_message_allows_its_one_style() -> None:
+    text = page.message(EVIL, "hint")
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
 
     assert style is not None
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in page.CONTENT_SECURITY_POLICY
-    assert page.CONTENT_SECURITY_POLICY.startswith("default-src 'none'")
-    assert "unsafe" not in page.CONTENT_SECURITY_POLICY
-
-
-def test_the_page_asks_for_itself_again_and_a_message_does_not() -> None:
-    assert "http-equiv=refresh content=5" in page.render(SNAPSHOT)
-    message = page.message(EVIL, "hint")
-    _checked(message)
-    assert "refresh" not in message.replace(page._STYLE, "")
-
-
-def test_login_of_another_program_names_its_owner() -> None:
-    borrowed = dataclasses.replace(WORK, borrowed_from="Claude Code")
-    assert "borrowed from Claude Code" in page.render(Snapshot(at=0.0, accounts=(borrowed,)))
+    tags = _checked(text)
+    assert not tags.all("script")
+    assert not {"src", "href"} & tags.attributes

@@ -23,11 +23,30 @@ def sessions(clock: Clock) -> Sessions:
 
 def test_a_code_is_good_once(sessions: Sessions) -> None:
     code = sessions.issue()
-    cookie = sessions.redeem(code)
+    session = sessions.redeem(code)
 
-    assert cookie is not None
-    assert sessions.holds(cookie)
+    assert session is not None
+    assert sessions.holds(session.cookie)
+    assert sessions.holds(session.cookie, session.key)
     assert sessions.redeem(code) is None
+
+
+def test_a_key_is_good_with_the_cookie_of_its_own_session_only(sessions: Sessions) -> None:
+    one, other = sessions.redeem(sessions.issue()), sessions.redeem(sessions.issue())
+    assert one is not None
+    assert other is not None
+
+    assert not sessions.holds(one.cookie, other.key)
+    assert not sessions.holds(one.cookie, one.cookie)
+    assert not sessions.holds(one.cookie, "")
+    assert not sessions.holds(one.key, one.key)
+    assert not sessions.holds("", one.key)
+
+
+def test_a_session_says_nothing_of_its_secrets(sessions: Sessions) -> None:
+    session = sessions.redeem(sessions.issue())
+
+    assert repr(session) == "Session()"
 
 
 def test_a_code_is_good_for_a_minute(sessions: Sessions, clock: Clock) -> None:
@@ -38,11 +57,12 @@ def test_a_code_is_good_for_a_minute(sessions: Sessions, clock: Clock) -> None:
 
 
 def test_a_session_ends(sessions: Sessions, clock: Clock) -> None:
-    cookie = sessions.redeem(sessions.issue())
-    assert cookie is not None
+    session = sessions.redeem(sessions.issue())
+    assert session is not None
     clock.now = SESSION_LIFE_S
 
-    assert not sessions.holds(cookie)
+    assert not sessions.holds(session.cookie)
+    assert not sessions.holds(session.cookie, session.key)
 
 
 @pytest.mark.parametrize("made_up", ["", "x", "ünïcode", "\udc80"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import TidegateError
+from core.import_glance import Glance
 from core.model import (
     AccountId,
     AccountKind,
@@ -22,11 +23,12 @@ from core.model import (
 )
 from tray.app import REDRAW_S, App
 from tray.backend import Backend
-from tray.menu import Action, AddAccount, CopyAddress, CopyKey, Enable, OpenDashboard, Pin, Quit, Unpin
+from tray.items import Action, CopyAddress, CopyKey, Import, OpenDashboard, Order, Quit, SignIn
 from tray.toolkit import Menu
 
 SECONDS = 10.0
 WORK = AccountId("work")
+PIN = Order("pin", {"account": WORK})
 
 
 def snapshot(used: float = 0.1, **options: Any) -> Snapshot:
@@ -61,6 +63,8 @@ class FakeCore:
         self.looks = 0
         self.changed: Callable[[], None] = lambda: None
         self.notify: Callable[[Notification], None] = lambda _: None
+        self.found: Callable[[Glance], None] = lambda _: None
+        self.taken_over = 0
         self.url = ""
         self.refuses_to_stop: TidegateError | None = None
         self.stopped = False
@@ -84,6 +88,13 @@ class FakeCore:
 
     def sign_in(self, kind: str) -> str:
         return f"http://127.0.0.1:9/sign-in/{kind}"
+
+    def look_around(self, found: Callable[[Glance], None]) -> None:
+        self.found = found
+
+    def take_over(self) -> None:
+        self.taken_over += 1
+        self.news.tell()
 
     def dashboard_url(self) -> str:
         return self.url
@@ -201,8 +212,10 @@ def running(**options: Any) -> Iterator[Tray]:
 @pytest.mark.parametrize(
     ("action", "command"),
     [
-        (Pin(WORK), ("pin", {"account": WORK})),
-        (Enable(WORK, on=False), ("disable", {"account": WORK})),
+        (PIN, ("pin", {"account": WORK})),
+        (Order("pin", {"account": WORK, "for_s": 3600.0}), ("pin", {"account": WORK, "for_s": 3600.0})),
+        (Order("disable", {"account": WORK}), ("disable", {"account": WORK})),
+        (Order("remove", {"account": WORK, "revoke": True}), ("remove", {"account": WORK, "revoke": True})),
     ],
 )
 def test_click_gives_the_core_its_command(action: Action, command: tuple[str, dict[str, object]]) -> None:
@@ -239,7 +252,7 @@ def test_change_that_nobody_can_see_redraws_nothing() -> None:
 
         tray.core.changed()
         tray.news.until(lambda: tray.core.looks > looks)
-        tray.click(Pin(WORK))  # comes after the drawing
+        tray.click(PIN)  # comes after the drawing
         tray.news.until(lambda: tray.core.done)
 
         assert (len(tray.icon.icons), tray.icon.menus) == (icons, menus)
@@ -281,20 +294,30 @@ def test_without_a_dashboard_the_command_is_told() -> None:
 
 
 @pytest.mark.parametrize("kind", [AccountKind.CLAUDE, AccountKind.API_KEY])
-def test_adding_an_account_opens_the_providers_page(kind: AccountKind) -> None:
+def test_signing_in_opens_the_providers_page(kind: AccountKind) -> None:
     with running() as tray:
-        tray.click(AddAccount(kind))
+        tray.click(SignIn(kind))
 
         tray.news.until(lambda: tray.opened == [f"http://127.0.0.1:9/sign-in/{kind.value}"])
 
 
-def test_adding_a_key_tells_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))  # no clipboard program
+def test_keys_are_added_on_the_status_page_where_they_are_not_shown() -> None:
     with running() as tray:
-        tray.click(AddAccount(AccountKind.GO))
+        tray.core.url = "http://127.0.0.1:8433/-/open?code=abc"
+        tray.click(OpenDashboard("add-go"))
 
-        tray.news.until(lambda: tray.notifier.shown)
-        assert "tidegate add go" in tray.notifier.shown[0].body
+        tray.news.until(lambda: tray.opened == [f"{tray.core.url}#add-go"])
+
+
+def test_accounts_that_were_found_are_offered_and_one_click_imports_them() -> None:
+    with running() as tray:
+        tray.core.picture = Snapshot(at=0.0, address="http://127.0.0.1:8433")
+        menus = tray.icon.menus
+        tray.core.found(Glance(2, ("Claude Code", "OpenCode")))
+        tray.news.until(lambda: tray.icon.menus > menus)
+        tray.click(Import())
+
+        tray.news.until(lambda: tray.core.taken_over == 1)
 
 
 def test_without_a_clipboard_the_address_is_shown_and_the_key_is_not(
@@ -328,11 +351,11 @@ def test_key_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_click_that_fails_is_logged_and_the_next_one_works(caplog: pytest.LogCaptureFixture) -> None:
     with running() as tray:
         tray.core.picture = snapshot(pinned=True)
-        tray.click(Unpin(ProviderName.ANTHROPIC))
-        tray.click(Pin(WORK))
+        tray.click(Order("unpin", {"provider": ProviderName.ANTHROPIC}))
+        tray.click(PIN)
 
         tray.news.until(lambda: tray.core.done)
-    assert "could not do this: Unpin" in caplog.text
+    assert "could not do this: Order" in caplog.text
 
 
 def test_quit_stops_the_core_and_then_the_icon() -> None:
@@ -350,7 +373,7 @@ def test_core_that_cannot_stop_yet_keeps_the_tray_and_says_why() -> None:
     with running() as tray:
         tray.core.refuses_to_stop = TidegateError("A login is not saved yet", "Unlock the keychain.")
         tray.click(Quit())
-        tray.click(Pin(WORK))
+        tray.click(PIN)
 
         tray.news.until(lambda: tray.core.done)
         assert tray.notifier.shown[0].title == "A login is not saved yet"
@@ -369,7 +392,7 @@ def test_panel_that_is_only_restarted_is_not_worth_a_message() -> None:
     with running(host_patience_s=SECONDS) as tray:
         tray.icon.on_host(False)
         tray.icon.on_host(True)
-        tray.click(Pin(WORK))
+        tray.click(PIN)
 
         tray.news.until(lambda: tray.core.done)
         assert tray.notifier.shown == []
@@ -378,7 +401,7 @@ def test_panel_that_is_only_restarted_is_not_worth_a_message() -> None:
 
 def test_idle_tray_waits_without_a_timer() -> None:
     with running() as tray:
-        tray.click(Pin(WORK))
+        tray.click(PIN)
         tray.news.until(lambda: tray.core.done)
 
         assert tray.app._patience() is None

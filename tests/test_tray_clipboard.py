@@ -24,6 +24,15 @@ def test_text_goes_through_the_input_and_never_onto_the_command_line(tmp_path: P
     assert SECRET not in (tmp_path / "arguments").read_text()
 
 
+def test_program_gets_no_variable_of_tidegates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_VAULT_KEY", SECRET)
+    program(tmp_path, "xclip", f"env > {tmp_path}/environment")
+
+    assert clipboard.copy("an address", f"{tmp_path}")
+
+    assert SECRET not in (tmp_path / "environment").read_text()
+
+
 @pytest.mark.parametrize("failure", ["exit 1", "kill -9 $$"])
 def test_program_that_fails_is_followed_by_the_next(tmp_path: Path, failure: str) -> None:
     program(tmp_path, "wl-copy", failure)

@@ -9,7 +9,7 @@ from dbus_fast import DBusError, Variant
 
 from tests.desktop.bus import private_bus
 from tests.desktop.stub_panel import MENU, icon_with, panel, shown, values
-from tray.menu import Button, Check, Item, Line, Pin, Quit, Radio, Separator, Submenu
+from tray.items import Button, Check, Item, Line, Order, Quit, Radio, Separator, Submenu
 
 pytestmark = pytest.mark.anyio
 
@@ -47,14 +47,14 @@ async def test_menu_has_every_kind_of_row_and_its_underscores_are_doubled(addres
 
 
 async def test_new_words_update_the_rows_in_place(address: str) -> None:
-    items: list[Item] = [Radio("5 h 10 %", Pin("a"), checked=False)]
+    items: list[Item] = [Radio("5 h 10 %", Order("pin", {"account": "a"}), checked=False)]
     icon = icon_with(items)
     async with panel(address) as desktop, shown(icon):
         item = await desktop.offer_watcher()
         before = await desktop.layout(item)
         desktop.signals.clear()
 
-        items[:] = [Radio("5 h 11 %", Pin("a"), checked=True)]
+        items[:] = [Radio("5 h 11 %", Order("pin", {"account": "a"}), checked=True)]
         icon.update_menu()
 
         await desktop.until_heard("ItemsPropertiesUpdated")
@@ -80,13 +80,13 @@ async def test_nothing_is_sent_when_nothing_changed(address: str) -> None:
 
 async def test_click_on_a_row_drawn_before_the_rows_changed_hits_nothing(address: str) -> None:
     performed: list[Any] = []
-    items: list[Item] = [Radio("Work", Pin("work"), checked=False), Button("Quit", Quit())]
+    items: list[Item] = [Radio("Work", Order("pin", {"account": "work"}), checked=False), Button("Quit", Quit())]
     icon = icon_with(items, performed.append)
     async with panel(address) as desktop, shown(icon):
         item = await desktop.offer_watcher()
         work, quit_ = await desktop.layout(item)
         desktop.signals.clear()
-        items.insert(0, Radio("Home", Pin("home"), checked=False))
+        items.insert(0, Radio("Home", Order("pin", {"account": "home"}), checked=False))
         icon.update_menu()
         await desktop.until_heard("LayoutUpdated")
 
@@ -96,7 +96,7 @@ async def test_click_on_a_row_drawn_before_the_rows_changed_hits_nothing(address
         home, *_ = await desktop.layout(item)
         await desktop.click(item, home[0])
 
-        assert performed == [Pin("home")]
+        assert performed == [Order("pin", {"account": "home"})]
 
 
 async def test_opening_the_menu_brings_it_up_to_date(address: str) -> None:

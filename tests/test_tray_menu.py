@@ -4,10 +4,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model import AccountId, AccountKind, AccountView, Level, ModelFamily, Snapshot, Standing, WindowView
-from core.wording import clock_time
+from core.import_glance import Glance
+from core.model import (
+    AccountId,
+    AccountKind,
+    AccountView,
+    Level,
+    LoginHealth,
+    LoginState,
+    Snapshot,
+    Standing,
+    WindowView,
+)
+from core.wording import TERMS, clock_time
 from tray import menu
-from tray.menu import AddAccount, Button, Check, CopyAddress, Enable, Line, Pin, Quit, Radio, Separator, Submenu, Unpin
+from tray.items import (
+    Action,
+    Button,
+    Check,
+    CopyAddress,
+    Import,
+    Item,
+    Line,
+    OpenDashboard,
+    Order,
+    Quit,
+    Radio,
+    Separator,
+    SignIn,
+    Submenu,
+)
 
 NOW = 1_800_000_000.0
 AT = NOW + 3_600
@@ -27,53 +53,32 @@ def snapshot(*accounts: AccountView, **options: object) -> Snapshot:
     return replace(Snapshot(at=NOW, address="http://127.0.0.1:8433", accounts=accounts), **options)
 
 
-def flat(items: tuple[menu.Item, ...]) -> list[menu.Item]:
+def flat(items: tuple[Item, ...]) -> list[Item]:
     return [inner for item in items for inner in ((item, *flat(item.items)) if isinstance(item, Submenu) else (item,))]
+
+
+def inside(items: tuple[Item, ...], *labels: str) -> tuple[Item, ...]:
+    """The rows of a submenu."""
+    for label in labels:
+        items = next(item.items for item in items if isinstance(item, Submenu) and item.label == label)
+    return items
 
 
 def row(view: AccountView) -> Radio:
     return next(item for item in menu.build(snapshot(view), NOW) if isinstance(item, Radio))
 
 
-ROWS = [
-    ({"windows": (window(), window("7d", 0.12))}, "5 h 62 % · week 12 %"),
-    ({"windows": (window(resets_at=AT), window("7d", 0.12, AT))}, f"5 h 62 %, resets {CLOCK} · week 12 %"),
-    (
-        {"windows": (window(utilization=0.1, resets_at=AT), window("7d", 0.8, AT))},
-        f"5 h 10 % · week 80 %, resets {CLOCK}",
-    ),
-    ({"windows": (window(resets_at=NOW - 1),)}, "5 h 62 %"),
-    ({"windows": ()}, "ready"),
-    ({"windows": (window("moon_phase", None),)}, "moon phase –"),
-    ({"windows": (replace(window("7d_oi", 0.4), family=ModelFamily("opus")),)}, "opus week 40 %"),
-    (
-        {"standing": Standing.COOLING, "until_at": AT, "detail": "5 h window full"},
-        f"resting until {CLOCK}: 5 h window full",
-    ),
-    ({"standing": Standing.COOLING, "detail": "out of credit"}, "resting: out of credit"),
-    ({"standing": Standing.SIGN_IN}, "sign in again"),
-    ({"standing": Standing.SIGN_IN, "detail": "signed out elsewhere"}, "sign in again: signed out elsewhere"),
-    ({"standing": Standing.LOCKED}, "keychain locked"),
-    ({"standing": Standing.DISABLED, "detail": "old news"}, "disabled"),
-]
-
-
-@pytest.mark.parametrize(("options", "words"), ROWS)
-def test_row_of_an_account_tells_its_state(options: dict[str, object], words: str) -> None:
-    assert row(account(**options)).label == f"Work — {words}"
-
-
 @pytest.mark.parametrize(
     ("standing", "action"),
     [
-        (Standing.READY, Pin(AccountId("id-Work"))),
-        (Standing.COOLING, Pin(AccountId("id-Work"))),
-        (Standing.SIGN_IN, AddAccount(AccountKind.CLAUDE)),
+        (Standing.READY, Order("pin", {"account": "id-Work"})),
+        (Standing.COOLING, Order("pin", {"account": "id-Work"})),
+        (Standing.SIGN_IN, SignIn(AccountKind.CLAUDE)),
         (Standing.LOCKED, None),
         (Standing.DISABLED, None),
     ],
 )
-def test_click_on_an_account_switches_to_it_or_signs_it_in(standing: Standing, action: menu.Action | None) -> None:
+def test_click_on_an_account_switches_to_it_or_signs_it_in(standing: Standing, action: Action | None) -> None:
     assert row(account(standing=standing)).action == action
 
 
@@ -89,8 +94,8 @@ def test_pinned_account_can_be_unpinned() -> None:
     items = menu.build(snapshot(pinned), NOW)
 
     assert row(pinned).label.startswith("Work (pinned) — ")
-    assert Button(f"Unpin Work (pinned until {CLOCK})", Unpin(pinned.provider)) in items
-    assert not any(isinstance(item, Button) and isinstance(item.action, Unpin) for item in menu.build(snapshot(), NOW))
+    assert Button(f"Unpin Work (pinned until {CLOCK})", Order("unpin", {"provider": pinned.provider})) in items
+    assert not any(item.label.startswith("Unpin") for item in menu.build(snapshot(account()), NOW) if _has_label(item))
 
 
 @pytest.mark.parametrize(
@@ -106,27 +111,78 @@ def test_pinned_account_can_be_unpinned() -> None:
     ],
 )
 def test_headline_says_why_nobody_serves(views: tuple[AccountView, ...], words: str) -> None:
-    assert menu.build(snapshot(*views), NOW)[0] == Line(words)
+    items = menu.build(snapshot(*views), NOW)
+
+    assert next(item for item in items if isinstance(item, Line)) == Line(words)
 
 
 def test_empty_pool_offers_to_add_an_account() -> None:
-    items = flat(menu.build(snapshot(), NOW))
+    items = menu.build(snapshot(), NOW)
 
-    assert [item.action.kind for item in items if isinstance(item, Button) and isinstance(item.action, AddAccount)] == [
-        AccountKind.CLAUDE,
-        AccountKind.API_KEY,
-        AccountKind.GO,
+    assert [item.action for item in inside(items, "Add account") if isinstance(item, Button)] == [
+        SignIn(AccountKind.CLAUDE),
+        SignIn(AccountKind.API_KEY),
+        OpenDashboard("add-api-key"),
+        OpenDashboard("add-go"),
+        OpenDashboard("add-by-import"),
     ]
-    assert not any(isinstance(item, Radio | Check) for item in items)
+    assert not any(isinstance(item, Radio | Check) for item in flat(items))
 
 
-def test_each_account_can_be_enabled_and_disabled() -> None:
-    items = flat(menu.build(snapshot(account(), account("Home", enabled=False)), NOW))
+def test_who_adds_an_account_reads_the_terms_in_lines_that_a_menu_can_show() -> None:
+    lines = [item.label for item in inside(menu.build(snapshot(), NOW), "Add account") if isinstance(item, Line)]
 
-    assert [item for item in items if isinstance(item, Check)] == [
-        Check("Work", Enable(AccountId("id-Work"), on=False), checked=True),
-        Check("Home", Enable(AccountId("id-Home"), on=True), checked=False),
-    ]
+    assert " ".join(lines) == TERMS
+    assert max(map(len, lines)) <= menu.TERMS_WIDTH
+
+
+@pytest.mark.parametrize(
+    ("found", "label"),
+    [
+        (Glance(2, ("Claude Code", "OpenCode")), "Import 2 accounts found (Claude Code, OpenCode)…"),
+        (Glance(1, ("OpenCode",)), "Import 1 account found (OpenCode)…"),
+    ],
+)
+def test_first_start_offers_to_import_what_was_found_before_anything_else(found: Glance, label: str) -> None:
+    assert menu.build(snapshot(), NOW, found)[0] == Button(label, Import())
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [(snapshot(), None), (snapshot(), Glance()), (snapshot(account()), Glance(2, ("OpenCode",)))],
+)
+def test_no_import_is_offered_without_a_find_or_once_there_is_an_account(shown: Snapshot, found: Glance | None) -> None:
+    assert not any(isinstance(item, Button) and item.action == Import() for item in menu.build(shown, NOW, found))
+
+
+def test_accounts_that_need_their_person_come_first() -> None:
+    views = (
+        account("Team", standing=Standing.SIGN_IN),
+        account("Home", login=LoginHealth(LoginState.ENDING, AT)),
+        account("Lent", borrowed_from="Claude Code", login=LoginHealth(LoginState.FINE, AT)),
+        account("Key", AccountKind.API_KEY, standing=Standing.SIGN_IN),
+        account("Off", enabled=False, standing=Standing.DISABLED, login=LoginHealth(LoginState.ENDING, AT)),
+    )
+
+    items = menu.build(snapshot(*views), NOW)
+
+    assert items[:5] == (
+        Button("Sign in again: Team", SignIn(AccountKind.CLAUDE)),
+        Button(f"Sign in again by {CLOCK}: Home", SignIn(AccountKind.CLAUDE)),
+        Button(f"Make Lent Tidegate's own… (borrowed until {CLOCK})", SignIn(AccountKind.CLAUDE)),
+        Button("Add another key for Key…", OpenDashboard("add-api-key")),
+        Separator(),
+    )
+
+
+def test_while_nobody_is_needed_the_menu_begins_with_who_serves() -> None:
+    assert isinstance(menu.build(snapshot(account()), NOW)[0], Line)
+
+
+def test_each_account_has_a_submenu_in_the_order_of_the_accounts() -> None:
+    items = inside(menu.build(snapshot(account(), account("Home")), NOW), "Accounts")
+
+    assert [item.label for item in items if isinstance(item, Submenu)] == ["Work", "Home"]
 
 
 def test_accounts_of_two_providers_are_grouped_each_with_its_headline() -> None:
@@ -153,7 +209,7 @@ def test_long_labels_and_words_are_cut_between_words() -> None:
     long = account("the account of my second organisation " * 5, standing=Standing.COOLING, detail="very full " * 50)
 
     label = row(long).label
-    assert label.startswith("the account of my second… — resting: very full")
+    assert label.startswith("the account of my second… — very full")
     assert label.endswith("very full very…")
     assert len(label) < 150
 
@@ -163,10 +219,10 @@ def test_every_label_is_one_printable_line_of_bounded_length(label: str, detail:
     windows = tuple(window(name) for name in names)
     active = replace(account(windows=windows, active=True, reason=detail), label=label)
     resting = replace(account(standing=Standing.COOLING, detail=detail, pinned=True), label=label)
-    items = flat(menu.build(snapshot(active, resting), NOW))
+    items = flat(menu.build(snapshot(active, resting), NOW, Glance(1, tuple(names))))
 
     for item in items:
-        if not isinstance(item, Separator):
+        if _has_label(item):
             assert item.label.isprintable()
             assert len(item.label) < 300
             item.label.encode()
@@ -192,6 +248,5 @@ def test_next_change_is_the_first_end_of_a_rest_a_pin_or_a_window_that_is_still_
     assert menu.changes_at(snapshot(account()), NOW) is None
 
 
-def test_login_of_another_program_is_marked_as_borrowed() -> None:
-    assert row(account(borrowed_from="Claude Code")).label.startswith("Work (borrowed) — ")
-    assert row(account(borrowed_from="Claude Code", pinned=True)).label.startswith("Work (pinned, borrowed) — ")
+def _has_label(item: Item) -> bool:
+    return not isinstance(item, Separator)

@@ -1,5 +1,5 @@
-from tray import menu, pystray_menu
-from tray.menu import Button, Check, CopyKey, Item, Line, OpenDashboard, Quit, Radio, Separator, Submenu
+from tray import pystray_menu
+from tray.items import Action, Button, Check, CopyKey, Item, Line, OpenDashboard, Quit, Radio, Separator, Submenu
 from tray.toolkit import Menu, MenuItem
 
 ITEMS: tuple[Item, ...] = (
@@ -27,8 +27,14 @@ def test_every_kind_of_row_becomes_the_pystray_row_that_draws_it() -> None:
     assert (button.checked, button.default) == (None, True)
 
 
+def test_only_the_dashboard_itself_is_the_default_row() -> None:
+    shown = rows((Button("Rename…", OpenDashboard("rename-a1")), Button("Open dashboard", OpenDashboard())))
+
+    assert [row.default for row in shown] == [False, True]
+
+
 def test_click_hands_over_the_action_of_the_row() -> None:
-    performed: list[menu.Action] = []
+    performed: list[Action] = []
     _, work, home, _, more = pystray_menu.menu(lambda: ITEMS, performed.append)
 
     for row in (work, home, *more.submenu):

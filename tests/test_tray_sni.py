@@ -14,7 +14,7 @@ from core.errors import NoDesktop
 from tests.desktop.bus import private_bus
 from tests.desktop.stub_panel import ITEM, MENU, SECONDS, icon_with, panel, shown
 from tray import sni
-from tray.menu import Button, Item, Line, OpenDashboard, Quit
+from tray.items import Button, Item, Line, OpenDashboard, Quit
 
 pytestmark = pytest.mark.anyio
 

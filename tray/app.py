@@ -13,27 +13,18 @@ import signal
 import tempfile
 import threading
 import time
-import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, assert_never
 
+from core import programs
 from core.errors import TidegateError
+from core.import_glance import Glance
 from core.model import AccountKind, Notification, Snapshot
 from tray import clipboard, icon, menu, pystray_menu
 from tray.backend import Backend, TrayIcon
-from tray.menu import (
-    Action,
-    AddAccount,
-    CopyAddress,
-    CopyKey,
-    Enable,
-    OpenDashboard,
-    Pin,
-    Quit,
-    Unpin,
-)
+from tray.items import Action, CopyAddress, CopyKey, Import, Item, OpenDashboard, Order, Quit, SignIn
 from tray.notify import Notifier
 
 NAME = "tidegate"
@@ -45,8 +36,6 @@ HOST_PATIENCE_S = 10.0
 """After a login the panel may come up later than we do; restarted, it is away for a second or two."""
 PICTURE_SIZE = 64
 """Of the program's icon in notifications; some daemons show it as large as it is."""
-ADD_GO = "tidegate add go"
-"""A key is typed where it is not shown, which a menu cannot offer."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +49,7 @@ class Core(Protocol):
     def do(self, name: str, **arguments: object) -> None:
         """Give the core a command and do not wait. What comes of it shows in the snapshot or as a notification.
 
-        "pin" account · "unpin" provider · "enable" account · "disable" account
+        The names and arguments are those of `core.commands`.
         """
 
     def subscribe(self, changed: Callable[[], None], notify: Callable[[Notification], None]) -> None:
@@ -71,6 +60,12 @@ class Core(Protocol):
 
     def sign_in(self, kind: str) -> str:
         """Begin a sign-in. Returns the address for the browser; how it ends comes as a notification."""
+
+    def look_around(self, found: Callable[[Glance], None]) -> None:
+        """Have `found` called, soon and at most once, with what other programs have that could be imported."""
+
+    def take_over(self) -> None:
+        """Import it, and do not wait. What comes of it shows in the snapshot and as a notification."""
 
     def dashboard_url(self) -> str:
         """Where a browser finds the dashboard; empty while there is none."""
@@ -96,7 +91,7 @@ class _Ended:
     """The icon is gone."""
 
 
-_Message = Action | Notification | _Changed | _Hosted | _Ended
+_Message = Action | Notification | Glance | _Changed | _Hosted | _Ended
 
 
 class App:
@@ -107,7 +102,7 @@ class App:
         core: Core,
         backend: Backend,
         notifier: Notifier,
-        open_url: Callable[[str], bool] = webbrowser.open,
+        open_url: Callable[[str], bool] = programs.open_url,
         host_patience_s: float = HOST_PATIENCE_S,
     ) -> None:
         self._core = core
@@ -120,7 +115,8 @@ class App:
         self._draw_at = 0.0
         self._drawn_at = -math.inf
         self._hostless_at = math.inf
-        self._items: tuple[menu.Item, ...] = ()
+        self._found: Glance | None = None
+        self._items: tuple[Item, ...] = ()
         self._state: icon.IconState | None = None
         self._icon = self._make_icon()
 
@@ -130,7 +126,7 @@ class App:
             self._images(icon.state_of(self._core.snapshot())),
             "Tidegate",
             pystray_menu.menu(
-                lambda: menu.build(self._core.snapshot(), time.time()),
+                lambda: menu.build(self._core.snapshot(), time.time(), self._found),
                 self._inbox.put,
                 double_ampersands=self._backend.double_ampersands,
             ),
@@ -143,6 +139,7 @@ class App:
         In the last case the core still runs. Raises TidegateError when there is no desktop.
         """
         self._core.subscribe(self._changed, self._inbox.put)
+        self._core.look_around(self._inbox.put)
         try:
             self._icon.run(self._work)
         finally:
@@ -203,6 +200,9 @@ class App:
                 self._hostless_at = math.inf if shown else time.monotonic() + self._host_patience_s
             case Notification():
                 self._notifier.show(message)
+            case Glance():
+                self._found = message
+                self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
             case _Ended():
                 pass
             case _:
@@ -222,7 +222,8 @@ class App:
         ends_at = menu.changes_at(snapshot, now)
         sleep_s = math.inf if ends_at is None else min(LONGEST_SLEEP_S, ends_at - now)
         self._draw_at = time.monotonic() + max(REDRAW_S, sleep_s)
-        state, items, title = icon.state_of(snapshot), menu.build(snapshot, now), menu.tooltip(snapshot, now)
+        items = menu.build(snapshot, now, self._found)
+        state, title = icon.state_of(snapshot), menu.tooltip(snapshot, now)
         images = self._images(state) if state != self._state else None
         other_menu = items != self._items
         self._state, self._items = state, items
@@ -244,18 +245,12 @@ class App:
 
     def _act(self, action: Action) -> None:
         match action:
-            case Pin(account=account):
-                self._core.do("pin", account=account)
-            case Unpin(provider=provider):
-                self._core.do("unpin", provider=provider)
-            case Enable(account=account, on=on):
-                self._core.do("enable" if on else "disable", account=account)
-            case AddAccount(kind=AccountKind.GO):
-                self._copy(
-                    ADD_GO, "The command is on the clipboard: paste it into a terminal", otherwise=f"Run: {ADD_GO}"
-                )
-            case AddAccount(kind=kind):
+            case Order(name=name, arguments=arguments):
+                self._core.do(name, **arguments)
+            case SignIn(kind=kind):
                 self._sign_in(kind)
+            case Import():
+                self._core.take_over()
             case CopyAddress():
                 address = self._core.snapshot().address
                 self._copy(address, "The address is on the clipboard", otherwise=address)
@@ -263,8 +258,8 @@ class App:
                 self._copy(
                     self._core.local_key(), "The key is on the clipboard", otherwise="See it with: tidegate token"
                 )
-            case OpenDashboard():
-                self._open_dashboard(otherwise="In a terminal: tidegate status", title="There is no dashboard to open")
+            case OpenDashboard(place=place):
+                self._open_dashboard(place)
             case Quit():
                 self._core.stop()
                 self._inbox.put(_Ended())  # before the icon ends: its end waits for this worker's
@@ -277,10 +272,10 @@ class App:
         if not self._open_url(url):
             self._copy(url, "Open the address that is on the clipboard", otherwise="In a terminal: tidegate add claude")
 
-    def _open_dashboard(self, *, title: str, otherwise: str) -> None:
+    def _open_dashboard(self, place: str) -> None:
         url = self._core.dashboard_url()
-        if not url or not self._open_url(url):
-            self._tell(title, otherwise)
+        if not url or not self._open_url(f"{url}#{place}" if place else url):
+            self._tell("There is no dashboard to open", "In a terminal: tidegate status")
 
     def _copy(self, text: str, done: str, *, otherwise: str) -> None:
         if clipboard.copy(text):

@@ -4,6 +4,8 @@ import logging
 import shutil
 import subprocess
 
+from core import programs
+
 log = logging.getLogger(__name__)
 
 PROGRAMS: tuple[tuple[str, ...], ...] = (
@@ -35,6 +37,7 @@ def _copy_with(command: list[str], text: str) -> bool:
         # These programs stay in the background to serve the clipboard: an output kept open would be waited for.
         subprocess.run(  # noqa: S603 - a program from the list above
             command,
+            env=programs.environment(),
             input=text.encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

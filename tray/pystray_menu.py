@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
-from tray.menu import Action, Button, Check, Item, Line, OpenDashboard, Radio, Separator, Submenu
+from tray.items import Action, Button, Check, Item, Line, OpenDashboard, Radio, Separator, Submenu
 from tray.toolkit import Menu, MenuItem
 
 Perform = Callable[[Action], None]
@@ -41,7 +41,7 @@ def menu(items: Callable[[], Sequence[Item]], perform: Perform, *, double_ampers
                 return MenuItem(text(label), Menu(*map(row, inner)))
             case Button(label=label, action=action):
                 # The default row is what a left click does on Windows, where it does not open the menu.
-                return Row(text(label), action, perform, default=isinstance(action, OpenDashboard))
+                return Row(text(label), action, perform, default=action == OpenDashboard())
             case Radio(label=label, action=action, checked=checked):
                 return Row(text(label), action, perform, checked=_always(checked), radio=True)
             case Check(label=label, action=action, checked=checked):

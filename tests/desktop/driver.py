@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from core.errors import TidegateError
+from core.import_glance import Glance
 from core.model import Notification, Snapshot
 from tests.desktop.pictures import picture
 from tray import backend
@@ -50,6 +51,12 @@ class MemoryCore:
 
     def sign_in(self, kind: str) -> str:
         return f"http://127.0.0.1:9/{kind}"
+
+    def look_around(self, found: Callable[[Glance], None]) -> None:
+        found(Glance(2, ("Claude Code", "OpenCode")))
+
+    def take_over(self) -> None:
+        say("took over")
 
     def dashboard_url(self) -> str:
         return ""

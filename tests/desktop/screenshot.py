@@ -46,7 +46,7 @@ def the_move(now: float) -> dict[str, str]:
     home, work = (next(a for a in readme(now).accounts if a.label == label) for label in ("Home", "Work"))
     states = tuple(AccountState(Account(a.id, a.label, a.kind)) for a in (home, work))
     event = FailedOver(home.id, work.id, home.detail, home.until_at)
-    message = notification(event, Pool(states), now)
+    message = notification(event, Pool.of(states), now)
     assert message
     return {"title": message.title, "body": message.body, "key": message.key}
 

@@ -14,7 +14,7 @@ from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus
 from PIL import Image
 
 from tray import sni
-from tray.menu import Item
+from tray.items import Item
 from tray.pystray_menu import menu
 
 SECONDS = 10.0

@@ -16,7 +16,7 @@ from core.model import Level
 from tests.desktop.pictures import picture
 from tests.desktop.robot import Robot, Row, centre
 from tests.desktop.session import Session, desktop
-from tray import menu
+from tray import items, menu
 from tray.icon import AMBER, DEEP_WATER, LIGHT
 
 pytestmark = pytest.mark.anyio
@@ -68,13 +68,13 @@ async def tray(
         process.stdout.close()
 
 
-def labels(items: tuple[menu.Item, ...]) -> Iterator[str]:
+def labels(rows: tuple[items.Item, ...]) -> Iterator[str]:
     """The words of a menu, in the order in which a panel walks it, as D-Bus carries them."""
-    for item in items:
+    for item in rows:
         match item:
-            case menu.Separator():
+            case items.Separator():
                 yield ""
-            case menu.Submenu(label=label, items=inner):
+            case items.Submenu(label=label, items=inner):
                 yield label.replace("_", "__")
                 yield from labels(inner)
             case _:
@@ -120,6 +120,29 @@ async def test_click_on_a_row_pins_and_the_menu_offers_to_unpin(tmp_path: Path) 
         await session.robot.click_row(item, "Unpin Home")
 
         assert (await driver.said("do", name="unpin"))["provider"] == "anthropic"
+
+
+async def test_account_is_removed_by_the_second_click_in_its_submenu(tmp_path: Path) -> None:
+    async with desktop(tmp_path) as session, tray(session) as driver:
+        item = await session.robot.until_item(SECONDS)
+
+        await session.robot.click_row(item, "Yes, remove Home and sign out at the provider")
+
+        told = await driver.said("do", name="remove")
+        assert (told["account"], told["revoke"]) == ("home", "True")
+
+
+async def test_first_start_offers_what_was_found_in_other_programs(tmp_path: Path) -> None:
+    async with desktop(tmp_path) as session, tray(session, "empty") as driver:
+        item = await session.robot.until_item(SECONDS)
+
+        async def offered() -> bool:
+            return any(row.label.startswith("Import 2") for row in (await session.robot.menu(item)).children)
+
+        await session.robot.until(offered, SECONDS)
+        await session.robot.click_row(item, "Import 2 accounts found (Claude Code, OpenCode)")
+
+        assert await driver.said("took over")
 
 
 async def test_menu_on_the_bus_is_the_menu_that_was_built(tmp_path: Path) -> None:

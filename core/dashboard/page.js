@@ -1,0 +1,104 @@
+// The status page: what the person clicks becomes an order, or opens the dialog that asks first.
+
+import { draw } from "./draw.js";
+import { FORMS } from "./forms.js";
+import { follow } from "./live.js";
+import { enter, order } from "./orders.js";
+import { SignIn } from "./sign_in.js";
+
+const SAID_S = 8;
+
+const view = document.getElementById("view");
+const connection = document.getElementById("connection");
+const said = document.getElementById("said");
+const signIn = new SignIn(document.getElementById("sign-in"), say);
+let silence = 0;
+
+function say(text) {
+  said.textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => said.replaceChildren(), 1000 * SAID_S);
+}
+
+/** Obey a button or switch that carries its order: name and arguments. */
+async function obey(control, carried) {
+  control.disabled = true;
+  try {
+    const { text } = await order(...JSON.parse(carried));
+    say(text);
+  } catch (refusal) {
+    if (control.type === "checkbox") control.checked = !control.checked;
+    say(refusal.message);
+  } finally {
+    control.disabled = false;
+    if (document.activeElement === document.body) control.focus();
+  }
+}
+
+/** Open the dialog that a button names. */
+function open({ dialog: name, ...facts }) {
+  if (name === "sign-in") return void signIn.open(facts);
+  const dialog = document.getElementById(name);
+  const form = dialog.querySelector("form");
+  dialog.querySelector("h2").textContent = FORMS[name].title(facts);
+  form.reset();
+  dialog.addEventListener("close", () => form.reset(), { once: true }); // a key that was typed goes
+  dialog.showModal();
+  attempt(form, () => FORMS[name].open(form, facts));
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    attempt(form, () => FORMS[name].confirm(form, facts));
+  };
+}
+
+/** Do a step of a dialog: its answer ends the dialog, a refusal is shown in it. */
+async function attempt(form, step) {
+  const error = form.querySelector(".error");
+  const button = form.querySelector(".ends button:last-child");
+  error.textContent = "";
+  button.disabled = true;
+  try {
+    const answer = await step();
+    if (answer) {
+      form.closest("dialog").close();
+      say(answer.text);
+    }
+  } catch (refusal) {
+    error.textContent = refusal.message;
+    form.querySelector("input:not([type=checkbox])")?.focus();
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** A link may name the button of a dialog: the tray's menu opens the page at one. */
+function openNamed() {
+  const button = document.getElementById(location.hash.slice(1));
+  history.replaceState(null, "", "/-/");
+  if (button?.dataset.dialog) open(button.dataset);
+}
+
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  if (!button) return;
+  if (button.dataset.order) obey(button, button.dataset.order);
+  else if (button.dataset.dialog) open(button.dataset);
+  else if ("close" in button.dataset) button.closest("dialog").close();
+});
+document.addEventListener("change", ({ target }) => {
+  if (target.dataset.on) obey(target, target.checked ? target.dataset.on : target.dataset.off);
+});
+
+enter();
+follow(
+  (html) => {
+    const first = view.ariaBusy === "true";
+    draw(view, html);
+    view.ariaBusy = "false";
+    if (first && location.hash) openNamed();
+  },
+  (trouble) => {
+    connection.textContent = trouble;
+    connection.hidden = !trouble;
+  },
+);

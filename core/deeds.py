@@ -1,0 +1,119 @@
+"""What a person can do to an account with one click, as orders: the same in the menu and on the status page. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.model import AccountId, AccountKind, AccountView, LoginState, Serves, Standing
+
+PIN_S = 3_600.0
+
+Arguments = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One click."""
+
+    label: str
+    order: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What is on or off, and both ways to turn it: who clicks twice may be faster than the picture."""
+
+    label: str
+    on: bool
+    turn_on: Deed
+    turn_off: Deed
+
+    @property
+    def turn_over(self) -> Deed:
+        """What a click does in the picture as it is."""
+        return self.turn_off if self.on else self.turn_on
+
+
+class Remedy(StrEnum):
+    """What keeps an account going that only the person can give."""
+
+    SIGN_IN = "sign-in"
+    OWN_LOGIN = "own-login"
+    """A login of Tidegate's own in place of one that is borrowed from another program."""
+    KEY = "key"
+
+
+def remedy(view: AccountView) -> Remedy | None:
+    """What the account needs now or soon, None when it needs nothing."""
+    if view.kind is AccountKind.CLAUDE:
+        if view.borrowed_from:
+            return Remedy.OWN_LOGIN
+        wanted = view.standing is Standing.SIGN_IN or view.login.state is LoginState.ENDING
+        return Remedy.SIGN_IN if wanted else None
+    return Remedy.KEY if view.standing is Standing.SIGN_IN else None
+
+
+def pinning(view: AccountView) -> tuple[Deed, ...]:
+    """Let the account serve, or let the strategy choose again."""
+    if view.pinned:
+        return (Deed("Unpin", "unpin", {"account": view.id}),)
+    if not view.enabled:
+        return ()
+    return (
+        Deed("Pin for 1 h", "pin", {"account": view.id, "for_s": PIN_S}),
+        Deed("Pin until unpinned", "pin", {"account": view.id}),
+    )
+
+
+def switches(view: AccountView) -> tuple[Switch, ...]:
+    """What is on or off."""
+    here = {"account": view.id}
+    enabled = Switch("Enabled", view.enabled, Deed("Enable", "enable", here), Deed("Disable", "disable", here))
+    serves = Switch(
+        "Serve Claude Code only",
+        view.serves is Serves.CLAUDE_CODE,
+        Deed("Serve Claude Code only", "serves", {**here, "serves": Serves.CLAUDE_CODE.value}),
+        Deed("Serve every client", "serves", {**here, "serves": Serves.ANY.value}),
+    )
+    limits = Switch(
+        "Plan limits only",
+        view.plan_limits_only,
+        Deed("Keep to plan limits", "plan_limits", {**here, "on": True}),
+        Deed("Allow extra usage", "plan_limits", {**here, "on": False}),
+    )
+    match view.kind:
+        case AccountKind.CLAUDE:
+            return enabled, limits, serves
+        case AccountKind.API_KEY:
+            return enabled, serves
+        case AccountKind.GO:
+            return (enabled,)
+
+
+def repairs(view: AccountView) -> tuple[Deed, ...]:
+    """What helps when the picture is wrong."""
+    reset = Deed("Reset", "reset", {"account": view.id})
+    if view.kind is AccountKind.CLAUDE and not view.borrowed_from:
+        return Deed("Refresh login now", "refresh", {"account": view.id}), reset
+    return (reset,)
+
+
+def removals(view: AccountView) -> tuple[Deed, ...]:
+    """The ways to remove an account, for a person who is sure. Only a login of our own can be ended at the provider."""
+    removal = Deed(f"Yes, remove {view.label}", "remove", {"account": view.id, "revoke": False})
+    if view.kind is not AccountKind.CLAUDE or view.borrowed_from:
+        return (removal,)
+    label = f"Yes, remove {view.label} and sign out at the provider"
+    return removal, Deed(label, "remove", {"account": view.id, "revoke": True})
+
+
+def moves(ids: Sequence[AccountId], id_: AccountId) -> tuple[Deed, ...]:
+    """One place up, one place down, where there is one."""
+    place = ids.index(id_)
+    swaps = (("Move up", place - 1, place), ("Move down", place, place + 1))
+    return tuple(
+        Deed(label, "order", {"accounts": [*ids[:first], ids[second], ids[first], *ids[second + 1 :]]})
+        for label, first, second in swaps
+        if first >= 0 and second < len(ids)
+    )
