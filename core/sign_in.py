@@ -3,7 +3,6 @@
 import queue
 import sys
 import threading
-import webbrowser
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from core.errors import SignInFailed
+from core.programs import open_url
 from core.wording import TERMS
 
 LOOK_EVERY_S = 0.5
@@ -24,7 +24,7 @@ def run(
     wish: Mapping[str, object],
     *,
     paste: bool,
-    open_browser: Callable[[str], bool] = webbrowser.open,
+    open_browser: Callable[[str], bool] = open_url,
 ) -> None:
     """Sign in and say what came of it. Raises TidegateError when it failed.
 

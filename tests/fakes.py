@@ -24,6 +24,7 @@ from core.simulator import (
     faults,
     pieces_for,
 )
+from core.simulator.authority import choice_of
 
 __all__ = [
     "ANSWER",
@@ -116,7 +117,7 @@ async def allow(authorize_url: str, account: SimulatedAccount | None, *, decisio
         shown.raise_for_status()
         fields = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', shown.text))
         first = re.search(r'name="account" value="([^"]*)"', shown.text)
-        chosen = account.account_uuid if account else first[1] if first else ""
+        chosen = choice_of(account) if account else first[1] if first else ""
         page = urlsplit(authorize_url)
         form = {**fields, "account": chosen, "decision": decision}
         return await browser.post(f"{page.scheme}://{page.netloc}{page.path}", data=form)

@@ -92,6 +92,16 @@ async def test_the_manual_page_shows_code_and_state(sim: SimulatedProvider, http
     assert answer.status_code == 200
 
 
+async def test_a_person_chooses_between_two_organisations(sim: SimulatedProvider, http: httpx.AsyncClient) -> None:
+    first, second = sim.add_login("Ada at home"), sim.add_login("Ada at work")
+    second.account_uuid, second.email = first.account_uuid, first.email
+    for chosen in (second, first):
+        answer = await allow(authorize_url(sim), chosen)
+        granted = (await http.post(TOKEN, json=exchange(query_of(answer.headers["location"])["code"]))).json()
+        assert granted["account"]["uuid"] == first.account_uuid
+        assert granted["organization"]["uuid"] == chosen.organization_uuid
+
+
 async def test_a_person_can_say_no(sim: SimulatedProvider) -> None:
     answer = await allow(authorize_url(sim), sim.add_login("Work"), decision="deny")
     assert query_of(answer.headers["location"])["error"] == "access_denied"

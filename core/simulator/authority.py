@@ -76,8 +76,8 @@ class Authority:
             for name, value in query.items()
         )
         choices = "".join(
-            f'<p><label><input type="radio" name="account" value="{account.account_uuid}"'
-            f"{' checked' if index == 0 else ''}> {html.escape(account.email)}</label></p>"
+            f'<p><label><input type="radio" name="account" value="{choice_of(account)}"'
+            f"{' checked' if index == 0 else ''}> {html.escape(f'{account.email} ({account.label})')}</label></p>"
             for index, account in enumerate(accounts)
         )
         return page(
@@ -171,6 +171,11 @@ class Authority:
                 "organization": {"uuid": account.organization_uuid, "name": organization_name(account)},
             },
         )
+
+
+def choice_of(account: SimulatedAccount) -> str:
+    """What the authorize page sends for an account: one person may be in several organisations."""
+    return f"{account.account_uuid}/{account.organization_uuid}"
 
 
 def challenge_of(verifier: str) -> str:

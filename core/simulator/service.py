@@ -16,7 +16,7 @@ from core.model import AccountKind
 from core.simulator import answers, refusals, turns
 from core.simulator.accounts import SimulatedAccount
 from core.simulator.answers import Answer, HeaderLines, anthropic_error, go_error, json_answer
-from core.simulator.authority import Authority
+from core.simulator.authority import Authority, choice_of
 from core.simulator.connection import MAX_BODY_BYTES, Received
 from core.simulator.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from core.simulator.faults import ConnectionFault, Refusal, ResetBeforeAnswer, StreamFault, UseTool
@@ -201,6 +201,9 @@ class Service:
     def add(self, label: str, kind: AccountKind, organization_uuid: str = "") -> SimulatedAccount:
         """Add an account that has no credential yet."""
         account = SimulatedAccount.new(label, kind, organization_uuid, self._clock())
+        same = (a for a in self.accounts if a.kind is kind and a.organization_uuid == account.organization_uuid)
+        if kind is not AccountKind.CLAUDE and (sibling := next(same, None)):
+            account.quota = sibling.quota  # the limits are the organisation's, however many keys it has
         self.accounts.append(account)
         return account
 
@@ -216,7 +219,7 @@ class Service:
         del request_id
         form = dict(parse_qsl(received.body.decode("latin-1")))
         logins = (a for a in self.accounts if a.kind is AccountKind.CLAUDE)
-        chosen = next((a for a in logins if a.account_uuid == form.get("account")), None)
+        chosen = next((a for a in logins if choice_of(a) == form.get("account")), None)
         return self.authority.decide(form, chosen)
 
     def token(self, received: Received, request_id: str) -> Reply:
@@ -293,15 +296,18 @@ class Service:
         step = account.next_step()
         if isinstance(step, Refusal):
             return refusals.refusal(step, account, now, request_id)
-        if full := account.full_windows(turn.model, now):
+        full = account.full_windows(turn.model, now)
+        if full and account.extra_usage is None:
             return refusals.quota_refusal(account, full, now, request_id)
+        if full and account.extra_usage and account.extra_usage.out:
+            return refusals.extra_usage_spent(account, request_id)
         if not isinstance(step, ResetBeforeAnswer):
-            account.spend(turn.model)
+            account.spend(turn.model, extra=bool(full))
         if isinstance(step, UseTool):
             turn, step = replace(turn, pieces=(f"I will use {step.name}.",), tool=step), None
         if account.kind is AccountKind.GO:
             return Generation(turn, dialect, _GO_HEADERS, request_id, step)
-        headers = self._edge_headers(account, request_id) + answers.limit_headers(account)
+        headers = self._edge_headers(account, request_id) + answers.limit_headers(account, extra=bool(full))
         return Generation(turn, dialect, headers, request_id, step)
 
     def _edge_headers(self, account: SimulatedAccount | None, request_id: str) -> HeaderLines:

@@ -17,6 +17,8 @@ import pytest
 from jeepney import DBusAddress, MatchRule, message_bus, new_method_call
 from jeepney.io.blocking import DBusConnection, Proxy, open_dbus_connection
 
+from core.errors import VaultAbsent, VaultLocked, VaultTimeout
+
 PASSWORD = "correct horse"
 READY_WITHIN_S = 20.0
 _SECRETS = "org.freedesktop.secrets"
@@ -114,6 +116,36 @@ class Desktop:
             daemon.stdin.write(PASSWORD)
             daemon.stdin.close()
         return daemon
+
+
+TROUBLES = {"stopped": VaultTimeout, "killed": VaultAbsent, "locked": VaultLocked, "absent": VaultAbsent}
+"""What may befall a keychain, and what the vault says then."""
+
+
+def befall(session: Desktop, trouble: str) -> None:
+    """Let something happen to a keychain that is there and open."""
+    match trouble:
+        case "stopped":
+            session.pause_keychain()
+        case "killed":
+            session.stop_keychain(signal.SIGKILL)
+        case "locked":
+            session.stop_keychain()
+            session.start_keychain(unlocked=False)
+        case "absent":
+            session.stop_keychain()
+
+
+def recover(session: Desktop, trouble: str) -> None:
+    """Undo it."""
+    match trouble:
+        case "stopped":
+            session.resume_keychain()
+        case "locked":
+            session.stop_keychain()
+            session.start_keychain(unlocked=True)
+        case "killed" | "absent":
+            session.start_keychain(unlocked=True)
 
 
 @contextmanager

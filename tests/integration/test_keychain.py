@@ -1,24 +1,30 @@
 """The Linux keychain against a real gnome-keyring: there, locked, absent, hanging, killed, with foreign items."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 import secretstorage
 
 from core.errors import VaultAbsent, VaultError, VaultLocked, VaultTimeout
 from core.files import Paths
-from core.model import ApiKey
+from core.model import AccountId, ApiKey
+from core.tokens import Tokens
 from core.vault import Stored, Vault, open_vault
 from core.vault_secret_service import SecretService
 from tests.fakes_vault import login, once_it_answers
-from tests.integration.secret_service import Desktop, desktop
+from tests.integration.secret_service import TROUBLES, Desktop, befall, desktop, recover
+from tests.loop_gap import watched_loop
+from tests.token_server import token_server
 from tests.vault_contract import OpenBackend, VaultContract
 
 LONG_S = 30.0
@@ -144,37 +150,88 @@ async def _locked(vault: Vault) -> None:
             await act
 
 
+class Watched(SecretService):
+    """Remembers in which thread it is called."""
+
+    def __init__(self, install_id: str) -> None:
+        super().__init__(install_id)
+        self.threads: set[int] = set()
+
+    def get(self, key: str) -> tuple[str, ...]:
+        self.threads.add(threading.get_ident())
+        return super().get(key)
+
+    def set(self, key: str, secret: str) -> None:
+        self.threads.add(threading.get_ident())
+        super().set(key, secret)
+
+    def delete(self, key: str) -> None:
+        self.threads.add(threading.get_ident())
+        super().delete(key)
+
+
 @pytest.mark.anyio
-async def test_a_hanging_keychain_costs_a_deadline_never_the_loop_and_recovers(keychain: Desktop) -> None:
-    vault = Vault(SecretService("hanging"), read_within_s=0.3, write_within_s=0.3)
+@pytest.mark.parametrize(("trouble", "kind"), TROUBLES.items())
+async def test_whatever_befalls_the_keychain_each_call_ends_with_a_typed_error_and_none_is_made_on_the_loop(
+    keychain: Desktop, trouble: str, kind: type[VaultError]
+) -> None:
+    backend = Watched("befallen")
+    vault = Vault(backend, read_within_s=0.3, write_within_s=0.3)
     await vault.save("anna", login(1), 1)
-    watch = asyncio.create_task(_largest_gap_s())
 
-    keychain.pause_keychain()
-    for act in (vault.load("anna"), vault.save("anna", login(2), 2), vault.load("anna")):
-        with pytest.raises(VaultTimeout):
-            await act
-    keychain.resume_keychain()
+    befall(keychain, trouble)
+    async with asyncio.timeout(LONG_S), watched_loop() as gap:
+        for _ in range(5):
+            for act in (vault.load("anna"), vault.save("anna", login(2), 2), vault.delete("anna")):
+                with pytest.raises(VaultError) as error:
+                    await act
+                assert type(error.value) is kind
+                assert error.value.title
+        crowd = await asyncio.gather(*(vault.load("anna") for _ in range(50)), return_exceptions=True)
+    assert {type(failure) for failure in crowd} == {kind}
+
+    print(json.dumps({"test": "T06", "trouble": trouble, "loop_gap_ms": gap.longest_ms}))
+    assert threading.get_ident() not in backend.threads
+    assert len(backend.threads) == 1
+    recover(keychain, trouble)
     async with asyncio.timeout(LONG_S):
-        stored = await once_it_answers(lambda: vault.load("anna"))
-
-    watch.cancel()
-    assert await watch < 0.5
-    assert stored == Stored(1, login(1))
-    await vault.save("anna", login(2), 2)
+        assert await once_it_answers(lambda: vault.load("anna")) == Stored(1, login(1))
     await vault.close()
 
 
-async def _largest_gap_s() -> float:
-    """How long the loop was busy with one thing at most, measured until it is cancelled."""
-    loop, largest_s = asyncio.get_running_loop(), 0.0
-    try:
-        while True:
-            began_at = loop.time()
-            await asyncio.sleep(0.01)
-            largest_s = max(largest_s, loop.time() - began_at)
-    except asyncio.CancelledError:
-        return largest_s
+@pytest.mark.anyio
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_logins_in_memory_serve_and_are_renewed_whatever_befalls_the_keychain(
+    keychain: Desktop, tmp_path: Path, trouble: str
+) -> None:
+    anna = AccountId("anna")
+    async with token_server() as server, httpx.AsyncClient(trust_env=False) as http:
+        server.life_s = 30.0  # less than the margin: each `secret` renews
+        vault = Vault(SecretService("serving"), read_within_s=0.3, write_within_s=0.3)
+        tokens = Tokens(vault, Paths(tmp_path), server.endpoints, lambda: http, lambda: server.now, save_again_s=0.05)
+        await tokens.open()
+        await tokens.store(anna, server.newest())
+        server.before.clear()
+        renewal = asyncio.create_task(tokens.secret(anna))
+        await server.arrived.wait()
+
+        befall(keychain, trouble)
+        server.before.set()
+        async with asyncio.timeout(LONG_S), watched_loop() as gap:
+            assert await renewal == "access-1"
+            server.now += 60.0
+            assert await tokens.secret(anna) == "access-2"
+        print(json.dumps({"test": "T06", "trouble": trouble, "renewing_loop_gap_ms": gap.longest_ms}))
+
+        assert (tokens.unsaved(), tokens.at_risk()) == ((anna,), ())
+        recover(keychain, trouble)
+        async with asyncio.timeout(LONG_S):
+            await tokens.save(LONG_S)
+        assert tokens.unsaved() == ()
+        assert await vault.load(anna) == Stored(3, server.newest())
+        assert server.sent() == ["refresh-0", "refresh-1"]
+        await tokens.close()
+        await vault.close()
 
 
 def test_a_process_ends_while_its_keychain_hangs(keychain: Desktop) -> None:
@@ -254,7 +311,8 @@ def test_the_environment_has_no_say_in_where_secrets_go(keychain: Desktop, tmp_p
     program = """
 import asyncio, os
 from core.files import Paths
-from core.model import ApiKey
+from core.model import AccountId, ApiKey
+from core.tokens import Tokens
 from core.vault import open_vault
 from pathlib import Path
 async def main():

@@ -1,22 +1,176 @@
-"""No secret anywhere but in the vault, in memory and in one header: every place is searched after real traffic."""
+"""No secret anywhere but in the vault, in memory and in one header: every place is searched after a whole life.
+
+Every secret in play is known to the test (`life`) and searched in every form in which it could hide (`evidence`).
+"""
 
 import base64
 import json
 import logging
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
-import anthropic
 import httpx
 import pytest
 
 from core.files import Paths
+from core.guard import PAGE_COOKIE
 from core.logs import start_logging
-from core.simulator import SimulatedAccount, faults
-from tests.stage import MODEL, PROMPT, Stage, on_stage
+from tests.fakes import query_of
+from tests.integration.evidence import files_below, hits, processes_below
+from tests.integration.life import Life, begun, play
+from tests.stage import Stage, on_stage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]  # a whole life takes 20 s, on a busy machine minutes
+
+CONTROL_TOKEN = "control token of the first run"
+CANARY = "sk-ant-ort01-Zt3vQ8xL2mKp7RwB1nYc5DfG9hJs4TuV6aXe0"
+
+
+# --- a whole life of the real program --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    with begun(tmp_path_factory.mktemp("life")) as life:
+        play(life)
+        yield life
+
+
+def test_every_sort_of_secret_was_in_play(life: Life) -> None:
+    known = life.all_secrets()
+    sorts = {
+        "sk-ant-oat01-": 6,
+        "sk-ant-ort01-": 6,
+        "sk-ant-api03-": 3,
+        "ac_": 4,
+        "tg-": 1,
+    }
+    for prefix, least in sorts.items():
+        assert sum(secret.startswith(prefix) for secret in known.values()) >= least, prefix
+    assert {"key of Console key", "key of Go", CONTROL_TOKEN, "vault passphrase", "recovery key"} <= known.keys()
+    assert sum(name.startswith("code_verifier") for name in known) >= 4
+
+
+def test_no_file_holds_a_secret_when_all_is_over(life: Life) -> None:
+    files = life.files()
+    assert {"config.json", "history.db", "tidegate.log", "vault.bin", "settings", "all"} <= {
+        Path(name).name for name in files
+    }
+    assert hits(files, life.all_secrets()) == []
+
+
+def test_after_a_crash_only_the_file_for_the_faces_holds_the_token_of_the_run(life: Life) -> None:
+    running = life.paths.running
+    assert {str(running), str(life.paths.recovery), f"{life.paths.history}-wal"} <= life.left_by_crash.keys()
+    assert any(name.endswith(".intent") for name in life.left_by_crash)
+    assert hits(life.left_by_crash, life.all_secrets()) == [f"{running}: {CONTROL_TOKEN} as plain"]
+
+
+def test_every_file_and_folder_is_its_owners_only(life: Life) -> None:
+    assert len(life.modes) > 8
+    assert {str(path): oct(mode) for path, mode in life.modes.items() if mode & 0o077} == {}
+
+
+def test_nothing_that_was_printed_holds_a_secret(life: Life) -> None:
+    assert any(b"Added Console" in said for said in life.outputs.values())
+    assert any(b"Error: " in said for said in life.outputs.values())
+    assert hits(life.outputs, life.all_secrets()) == []
+
+
+def test_no_answer_holds_a_secret(life: Life) -> None:
+    assert len(life.answers) > 100
+    assert hits(life.answers, life.all_secrets()) == []
+
+
+def test_no_process_shows_a_secret_but_the_passphrase_that_it_was_given(life: Life) -> None:
+    shown = hits(life.processes, life.all_secrets())
+    assert shown
+    assert all("environ of" in one and one.endswith("vault passphrase as plain") for one in shown), shown
+
+
+def test_program_that_tidegate_starts_is_given_no_secret(life: Life) -> None:
+    started = life.browser.started_with.read_bytes()
+    assert b"/oauth/authorize?" in started
+    assert hits({"the browser": started}, life.all_secrets()) == []
+
+
+def test_providers_learn_neither_the_local_key_nor_what_is_between_tidegates_own_programs(life: Life) -> None:
+    ours = {name: life.secrets[name] for name in ("local key", CONTROL_TOKEN, "vault passphrase")}
+    received = {
+        f"{number} {request.target}": request.body + repr(request.headers).encode() + request.target.encode()
+        for number, request in enumerate(life.sim.received)
+    }
+    assert len(received) > 20
+    assert hits(received, ours) == []
+
+
+# --- the search itself -----------------------------------------------------------------------------
+
+
+def percent(raw: bytes) -> bytes:
+    return "".join(f"%{byte:02x}" for byte in raw).encode()
+
+
+PLANTED = {
+    "as it is": CANARY.encode(),
+    "cut short": CANARY[:40].encode(),
+    "without its beginning": CANARY[-25:].encode(),
+    "base64": base64.b64encode(CANARY.encode()),
+    "base64, one byte later": base64.b64encode(b"{" + CANARY.encode() + b"}"),
+    "base64, two bytes later": base64.b64encode(b'{"' + CANARY.encode() + b'"}'),
+    "base64 for addresses": base64.urlsafe_b64encode(b"??>" + CANARY.encode()),
+    "hex": CANARY.encode().hex().encode(),
+    "hex in capitals": CANARY.encode().hex().upper().encode(),
+    "percent": percent(CANARY.encode()),
+    "percent in capitals": percent(CANARY.encode()).upper(),
+    "UTF-16 of Windows": CANARY.encode("utf-16-le"),
+    "UTF-16 of networks": CANARY.encode("utf-16-be"),
+    "JSON in JSON": json.dumps(json.dumps({"token": CANARY})).encode(),
+}
+
+
+@pytest.mark.parametrize("form", PLANTED.values(), ids=PLANTED)
+def test_secret_that_lies_somewhere_is_found(tmp_path: Path, form: bytes) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file").write_bytes(b"\x00before " + form + b" after\xff")
+    found = hits(files_below(tmp_path), {"canary": CANARY})
+    assert found
+    assert all(one.startswith(f"{tmp_path}/deep/file: canary as ") for one in found)
+    assert hits(files_below(tmp_path), {"another": CANARY[::-1]}) == []
+
+
+def test_secret_in_a_database_that_was_not_closed_is_found(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "history.db")) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE said (text TEXT)")
+        database.execute("INSERT INTO said VALUES (?)", [f"refused {CANARY} today"])
+        database.commit()
+        found = hits(files_below(tmp_path), {"canary": CANARY})
+    assert f"{tmp_path}/history.db-wal: canary as plain" in found
+
+
+def test_secret_in_the_arguments_or_the_environment_of_a_child_is_found() -> None:
+    """Of a grandchild, to be exact: a program that starts another one."""
+    program = "import subprocess, sys; subprocess.run(['sleep', '60'], env={'CANARY': sys.argv[1]})"
+    child = subprocess.Popen([sys.executable, "-c", program, CANARY], start_new_session=True)
+    try:
+        where = set()
+        while where != {"cmdline", "environ"}:
+            assert child.poll() is None
+            where = {one.partition(" of ")[0] for one in hits(processes_below(child.pid), {"canary": CANARY})}
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+# --- in one process, for what only a running instance can be asked ---------------------------------
 
 
 @pytest.fixture
@@ -33,83 +187,28 @@ def logging_to(tmp_path: Path) -> Iterator[Path]:
     root.handlers, root.level = before, level
 
 
-def forms(secret: str) -> set[bytes]:
-    """A secret as it could hide: plain, base64, hex, URL-encoded, UTF-16."""
-    raw = secret.encode()
-    return {
-        raw,
-        base64.b64encode(raw)[:-4],
-        raw.hex().encode(),
-        quote(secret, safe="").encode(),
-        raw.decode().encode("utf-16-le"),
-    }
+async def test_secrets_of_the_status_page_are_told_once_and_kept_nowhere(logging_to: Path) -> None:
+    answers: dict[str, bytes] = {}
+    async with on_stage(logging_to) as stage, httpx.AsyncClient(trust_env=False) as browser:
+        await stage.login("Work")
+        link = stage.core.page_link()
+        opened = await browser.get(link)
+        cookie = opened.cookies[PAGE_COOKIE]
+        secrets = {"code": query_of(link)["code"], "cookie": cookie}
+        if key := re.search(r'name="tidegate-key" content="([^"]+)"', opened.text):
+            secrets["key"] = key[1]
+        for path in (link, f"{stage.url}/-/", f"{stage.url}/-/snapshot", f"{stage.url}/-/nothing"):
+            answer = await browser.get(path)
+            answers[path.partition("?")[0]] = answer.content + repr(answer.headers.multi_items()).encode()
+        answers["the pages in memory"] = repr(vars(stage.core.pages)).encode()
+    assert hits(answers, secrets) == []
+    assert hits(files_below(logging_to), secrets) == []
 
 
-def secrets_of(*accounts: SimulatedAccount) -> set[str]:
-    found = {text for account in accounts for text in (account.key, account.access, account.refresh)}
-    return {text for text in found if text}
-
-
-async def traffic(stage: Stage) -> set[str]:
-    """Good answers, refusals, renewals, failovers. Returns every secret that was in use at any time."""
-    work, home, team = await stage.login("Work"), await stage.login("Home"), await stage.api_key("Team")
-    await stage.settle(strategy="round-robin")
-    secrets = secrets_of(work, home, team)
-    client = stage.sdk()
-    work.script(faults.Unauthorized(), faults.QuotaRejected())
-    home.script(faults.ErrorMidStream())
-    team.script(faults.Unauthorized("invalid x-api-key"))
-    for _ in range(8):
-        try:
-            async with client.messages.stream(model=MODEL, max_tokens=9, messages=PROMPT) as stream:
-                await stream.get_final_message()
-        except anthropic.APIError:
-            continue
-    return secrets | secrets_of(work, home, team)
-
-
-async def test_no_file_log_or_answer_holds_a_credential_or_a_prompt(logging_to: Path) -> None:
-    answers: list[bytes] = []
-    async with on_stage(logging_to) as stage:
-        secrets = await traffic(stage)
-        async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
-            key = {"authorization": f"Bearer {stage.key}"}
-            running = json.loads((logging_to / "running.json").read_bytes())
-            control = {"authorization": f"Bearer {running['control_token']}"}
-            answers += [
-                (await client.get(path, headers=headers)).content
-                for path in ("/-/health", "/-/snapshot", "/-/", "/v1/nothing", "/-/nothing", "/elsewhere")
-                for headers in ({}, key, control)
-            ]
-            listed = await client.post("/-/commands/config_get", headers=control, json={})
-            answers += [listed.content, repr(stage.core.engine.pool).encode(), repr(stage.core.tokens).encode()]
-        assert len(secrets) >= 6
-    files = {path: path.read_bytes() for path in logging_to.rglob("*") if path.is_file()}
-    assert {"config.json", "history.db", "tidegate.log"} <= {path.name for path in files}
-    wanted = {form for secret in secrets for form in forms(secret)} | {b"hello there"}
-    hits = [(str(path), form) for path, content in files.items() for form in wanted if form in content]
-    hits += [("an answer", form) for content in answers for form in wanted if form in content]
-    assert hits == []
-
-
-async def test_local_key_rests_in_no_file(logging_to: Path) -> None:
-    async with on_stage(logging_to) as stage:
-        await traffic(stage)
-        key = stage.key
-    hits = [path.name for path in logging_to.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
-    assert hits == []
-
-
-async def test_every_file_is_its_owners_only(logging_to: Path) -> None:
-    async with on_stage(logging_to) as stage:
-        await traffic(stage)
-        modes = {path: path.stat().st_mode & 0o777 for path in logging_to.rglob("*")}
-    assert modes
-    assert {path.name: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
-
-
-async def test_local_key_goes_to_no_provider(stage: Stage) -> None:
-    await traffic(stage)
-    everything = b"".join(b"".join(part for line in r.headers for part in line) + r.body for r in stage.sim.received)
-    assert stage.sim.received
-    assert stage.key.encode() not in everything
+async def test_what_is_printed_of_a_value_holds_no_secret(stage: Stage) -> None:
+    """For a debugger, and for a log line that somebody writes in a hurry."""
+    work, team = await stage.login("Work"), await stage.api_key("Team")
+    secrets = {"access": work.access, "refresh": work.refresh, "key": team.key, "local key": stage.key}
+    core = stage.core
+    shown = (core, core.engine.pool, core.tokens, vars(core.tokens), core.config.current, core.commands, stage)
+    assert hits({str(number): repr(value).encode() for number, value in enumerate(shown)}, secrets) == []

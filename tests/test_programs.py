@@ -1,0 +1,41 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from core import programs
+
+
+@pytest.fixture
+def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A default browser that writes down what it was given; the passphrase is in our environment."""
+    program = tmp_path / "browser"
+    program.write_text(f'#!/bin/sh\necho "$1" >{tmp_path}/url\nenv >{tmp_path}/env\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{program} %s")
+    monkeypatch.setenv("TIDEGATE_VAULT_KEY", "correct horse")
+    return tmp_path
+
+
+def test_browser_gets_the_address_and_the_environment_without_ours(browser: Path) -> None:
+    assert programs.open_url("http://127.0.0.1:9/")
+
+    assert (browser / "url").read_text() == "http://127.0.0.1:9/\n"
+    given = (browser / "env").read_text()
+    assert "BROWSER=" in given
+    assert "TIDEGATE_" not in given
+    assert "correct horse" not in given
+
+
+@pytest.mark.usefixtures("browser")
+def test_our_own_environment_is_whole_afterwards() -> None:
+    before = dict(os.environ)
+    programs.open_url("http://127.0.0.1:9/")
+    assert dict(os.environ) == before
+
+
+def test_environment_of_other_programs_is_without_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_VAULT_KEY", "correct horse")
+    given = programs.environment()
+    assert given["PATH"] == os.environ["PATH"]
+    assert not [name for name in given if name.startswith("TIDEGATE_")]
