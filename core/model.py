@@ -720,6 +720,12 @@ class WindowView:
     family: ModelFamily | None = None
     seen_at: float = 0.0
     """When it was read: old numbers stay, with their age."""
+    pace: float | None = None
+    """Utilization against the elapsed share of the window; above 1.0 it is spent faster than time passes."""
+    dry_at: float | None = None
+    """When it is full at the present rate, if that is before its reset."""
+    lost: float | None = None
+    """The share that its reset will throw away at the present rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -784,6 +790,8 @@ class Snapshot:
     """`http://127.0.0.1:8433`; empty while nothing listens."""
     accounts: tuple[AccountView, ...] = ()
     strategy: Strategy = Strategy.BALANCED
+    headroom_s: Mapping[ProviderName, float] = field(default_factory=dict)
+    """For how long a provider's accounts together last at the present rate, without any reset on the way."""
     moves: tuple[Move, ...] = ()
     """Newest first, bounded."""
     notifications: bool = True

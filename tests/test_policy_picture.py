@@ -130,10 +130,23 @@ def test_windows_are_shown_as_far_as_they_are_known_now() -> None:
     unknown = QuotaWindow("7d_new_thing")
 
     assert view(pool(state("a", windows=(USED, ended, unknown)))).windows == (
-        WindowView("5h", 0.62, NOW + 3600, Level.OK, seen_at=NOW),
+        WindowView("5h", 0.62, NOW + 3600, Level.OK, seen_at=NOW, pace=0.62 / 0.8),
         WindowView("7d", 0.0, None, Level.OK),
         WindowView("7d_new_thing", None, None, Level.UNKNOWN),
     )
+
+
+def test_what_the_present_rate_leads_to_is_shown() -> None:
+    hour = 3600.0
+    dry = QuotaWindow("5h", 0.8, NOW + 2 * hour, seen_at=NOW, rate=0.2 / hour)
+    lost = QuotaWindow("7d", 0.2, NOW + 10 * hour, seen_at=NOW, rate=0.03 / hour)
+    p = pool(state("a", windows=(dry, lost)), state("off", enabled=False, windows=(dry,)))
+
+    shown = snapshot(p, NOW)
+
+    assert shown.accounts[0].windows[0].dry_at == pytest.approx(NOW + hour)
+    assert shown.accounts[0].windows[1].lost == pytest.approx(0.5)
+    assert shown.headroom_s == {HERE: pytest.approx(hour)}
 
 
 def test_a_pin_is_shown_until_it_ends() -> None:

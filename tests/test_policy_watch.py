@@ -15,7 +15,7 @@ from core.model import (
     WindowFilled,
     WindowReset,
 )
-from core.policy.forecast import DAY_S, HOUR_S
+from core.policy.timing import DAY_S, HOUR_S
 from core.policy.watch import look
 from tests.pools import replace
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.model import AccountKind, ModelFamily, QuotaWindow, WindowStatus
-from core.policy import quota
+from core.policy import timing
 from core.providers import PROVIDERS
 from core.providers.anthropic import usage_windows
 from core.providers.headers import Headers
@@ -101,7 +101,7 @@ def test_an_empty_bucket_of_a_key_is_full_again_at_its_reset() -> None:
     bucket = API_KEY.windows(answer("anthropic-429-api-key-minute.http").headers, now)[1]
 
     assert (bucket.name, bucket.utilization, bucket.resets_at) == ("input-tokens", 1.0, now + 58)
-    assert quota.current(bucket, now + 58).utilization == 0.0
+    assert timing.current(bucket, now + 58).utilization == 0.0
 
 
 def test_nonsense_in_rate_limit_headers_is_not_known() -> None:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from core.model import Account, AccountId, AccountKind, AccountState, ModelFamily, Pool, QuotaWindow, Request
-from core.policy import forecast, quota
+from core.policy import timing
 from core.policy.plan import weight
 from core.wording import clock_time, percent, window_name
 
-SHORT_S = 5 * forecast.HOUR_S
+SHORT_S = 5 * timing.HOUR_S
 SHORT_WINDOWS_IN = {"7d": 7.0, "weekly": 2.5, "monthly": 5.0}
 """How many 5 h windows a long one pays for: Go's prices say 12, 30 and 60 $; Claude's users report about 7."""
 OF_OTHERS = 2.8
@@ -69,10 +69,10 @@ def score(state: AccountState, going_on: int, family: ModelFamily | None, now: f
     share = SESSION_SHARE / weight(state.account)
     short, urgent, urgency, room = None, None, 0.0, 1.0
     for window in state.windows:
-        length = forecast.length_s(window)
+        length = timing.length_s(window)
         if length is None or window.family not in (None, family):
             continue
-        current = quota.current(window, now)
+        current = timing.current(window, now)
         left = max(0.0, 1.0 - (current.utilization or 0.0))
         if length <= SHORT_S:
             short, room = current, min(room, left)

@@ -13,11 +13,13 @@ from core.model import (
     ProviderName,
     QuotaWindow,
     Request,
+    SignIn,
     Snapshot,
     Standing,
     WindowView,
 )
-from core.policy import plan, quota, sharing
+from core.policy import plan, quota, sharing, timing
+from core.policy.forecast import forecast, headroom_s
 from core.policy.pool import PINNED, find, pinned
 from core.policy.readiness import any_client, obstacle, resting, standing
 from core.wording import level
@@ -38,9 +40,16 @@ def active(pool: Pool, provider: ProviderName, now: float) -> Choice | None:
 
 def snapshot(pool: Pool, now: float) -> Snapshot:
     """The picture of the pool; version, address, moves and the like are the engine's to add."""
-    serving = {choice.account: choice for p in ProviderName if (choice := active(pool, p, now))}
-    views = tuple(_view(pool, state, serving.get(state.account.id), now) for state in pool.accounts)
-    return Snapshot(at=now, accounts=views, strategy=pool.strategy)
+    active_ones = {choice.account: choice for p in ProviderName if (choice := active(pool, p, now))}
+    views = tuple(_view(pool, state, active_ones.get(state.account.id), now) for state in pool.accounts)
+    headroom = {p: lasting for p in ProviderName if (lasting := _headroom_s(pool, p, now)) is not None}
+    return Snapshot(at=now, accounts=views, strategy=pool.strategy, headroom_s=headroom)
+
+
+def _headroom_s(pool: Pool, provider: ProviderName, now: float) -> float | None:
+    serving = (s for s in pool.accounts if s.account.enabled and s.sign_in is SignIn.OK)
+    mine = (s for s in serving if s.account.kind.provider is provider)
+    return headroom_s(((s, plan.weight(s.account)) for s in mine), now)
 
 
 def _view(pool: Pool, state: AccountState, serving: Choice | None, now: float) -> AccountView:
@@ -49,7 +58,7 @@ def _view(pool: Pool, state: AccountState, serving: Choice | None, now: float) -
     rest = resting(state, request, now)
     pin = pinned(pool, account.kind.provider, now)
     is_pinned = pin is not None and pin.account == account.id
-    windows = tuple(_window(quota.current(window, now)) for window in state.windows)
+    windows = tuple(_window(timing.current(window, now), now) for window in state.windows)
     shown = standing(state, now)
     tightest = quota.tightest(state.windows, None, now)
     return AccountView(
@@ -87,6 +96,16 @@ def _extra_usage(state: AccountState, now: float) -> ExtraUsage | None:
     return replace(extra, in_use=plan.in_use(state, now)) if extra and extra.in_use else extra
 
 
-def _window(window: QuotaWindow) -> WindowView:
-    shown = level(window.utilization)
-    return WindowView(window.name, window.utilization, window.resets_at, shown, window.family, window.seen_at)
+def _window(window: QuotaWindow, now: float) -> WindowView:
+    shown, ahead = level(window.utilization), forecast(window, now)
+    return WindowView(
+        window.name,
+        window.utilization,
+        window.resets_at,
+        shown,
+        window.family,
+        window.seen_at,
+        timing.pace(window, now),
+        ahead.dry_at,
+        ahead.lost,
+    )

@@ -20,7 +20,7 @@ from core.model import (
     WindowStatus,
 )
 from core.policy import quota
-from core.policy.forecast import HOUR_S, length_s
+from core.policy.timing import HOUR_S, length_s
 
 PLAN_SPENT = "plan spent (you keep it to plan limits)"
 _TIMES = re.compile(r"\b(\d{1,3})x$")

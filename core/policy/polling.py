@@ -24,7 +24,7 @@ from core.model import (
     SignIn,
     WindowStatus,
 )
-from core.policy import plan, quota, sharing
+from core.policy import plan, sharing, timing
 from core.wording import SPENT_FROM
 
 MIN_GAP_S = 180.0
@@ -217,7 +217,7 @@ def _contradicted(rest: Cooldown, windows: tuple[QuotaWindow, ...], seen: tuple[
     if rest.cause not in (Cause.QUOTA, Cause.PLAN) or rest.until_at <= now:
         return False
     scoped = rest.family is not None
-    suspects = [quota.current(window, now) for window in windows if (window.family is not None) is scoped]
+    suspects = [timing.current(window, now) for window in windows if (window.family is not None) is scoped]
     told = any(window.family == rest.family and window.utilization is not None for window in seen)
     return told and all(_has_room(window) for window in suspects)
 

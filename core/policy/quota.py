@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from core.model import AccountState, ExtraUsage, ModelFamily, QuotaWindow, WindowStatus
+from core.model import AccountState, ExtraUsage, ModelFamily, QuotaWindow
+from core.policy import timing
 
 RESET_JITTER_S = 60.0
 """Resets that the provider tells differ by a second or two from answer to answer; a new window is hours away."""
@@ -15,8 +16,9 @@ def merge(known: Iterable[QuotaWindow], seen: Iterable[QuotaWindow]) -> tuple[Qu
     merged = {(window.name, window.family): window for window in known}
     for window in seen:
         key = (window.name, window.family)
-        if key not in merged or merged[key].seen_at <= window.seen_at:
-            merged[key] = window
+        before = merged.get(key)
+        if before is None or before.seen_at <= window.seen_at:
+            merged[key] = timing.paced(before, window)
     return tuple(merged.values())
 
 
@@ -39,16 +41,9 @@ def _differs(before: QuotaWindow | None, after: QuotaWindow) -> bool:
     return abs(before.resets_at - after.resets_at) >= RESET_JITTER_S
 
 
-def current(window: QuotaWindow, now: float) -> QuotaWindow:
-    """The window as far as it is known now: a reading ends at its reset, and then nothing is spent."""
-    if window.resets_at is None or window.resets_at > now:
-        return window
-    return replace(window, utilization=0.0, resets_at=None, status=WindowStatus.UNKNOWN)
-
-
 def tightest(windows: Iterable[QuotaWindow], family: ModelFamily | None, now: float) -> QuotaWindow | None:
     """The fullest known window that counts a request for `family`, None when nothing is known."""
-    counting = (current(window, now) for window in windows if window.family in (None, family))
+    counting = (timing.current(window, now) for window in windows if window.family in (None, family))
     known = [window for window in counting if window.utilization is not None]
     return max(known, key=lambda window: window.utilization or 0.0, default=None)
 

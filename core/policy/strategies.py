@@ -7,7 +7,7 @@ and the reason in words.
 from collections.abc import Callable, Mapping, Sequence
 
 from core.model import AccountId, AccountState, Choice, Pool, QuotaWindow, Request, Strategy
-from core.policy import balanced, forecast, hybrid, quota
+from core.policy import balanced, hybrid, quota, timing
 from core.wording import percent, window_name
 
 IN_FLIGHT_WEIGHT = 0.02
@@ -77,9 +77,9 @@ def _next(pool: Pool, ready: Ready, last: AccountId | None) -> AccountId:
 
 def _longest(state: AccountState, now: float) -> QuotaWindow | None:
     """The account's longest window that is running: the one whose reset throws most away."""
-    running = (quota.current(window, now) for window in state.windows if window.family is None)
-    known = [window for window in running if window.resets_at is not None and forecast.length_s(window)]
-    return max(known, key=lambda window: forecast.length_s(window) or 0.0, default=None)
+    running = (timing.current(window, now) for window in state.windows if window.family is None)
+    known = [window for window in running if window.resets_at is not None and timing.length_s(window)]
+    return max(known, key=lambda window: timing.length_s(window) or 0.0, default=None)
 
 
 def _balanced(pool: Pool, ready: Ready, request: Request, now: float) -> Choice:

@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from core.model import AccountState, Alert, Event, Level, QuotaWindow, Told, WindowFilled, WindowReset
 from core.policy import quota
-from core.policy.forecast import forecast, length_s
+from core.policy.forecast import forecast
+from core.policy.timing import current as current_of
+from core.policy.timing import length_s
 from core.wording import level
 
 DRY_FROM = 0.5
@@ -25,8 +27,8 @@ def look(state: AccountState, now: float) -> tuple[AccountState, tuple[Event, ..
         before = [entry for entry in state.told if (entry.window, entry.family) == (window.name, window.family)]
         known = [entry for entry in before if _same_period(entry, window, now)]
         if len(known) < len(before) and any(entry.alert is Alert.SPENT for entry in before):
-            events.append(WindowReset(state.account.id, quota.current(window, now)))
-        current = quota.current(window, now)
+            events.append(WindowReset(state.account.id, current_of(window, now)))
+        current = current_of(window, now)
         dry_at = _dry_at(current, now)
         alert = _alert(current, dry_at, {entry.alert for entry in known})
         if alert:
