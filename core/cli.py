@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 VaultKind = Literal["keyring", "file"]
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_MAX_INPUT = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,7 @@ def main(ctx: click.Context, data_dir: str | None, vault: VaultKind) -> None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     ctx.obj = Session(data_dir, vault)
     if ctx.invoked_subcommand is None:
+        _offer_at_first(ctx.obj)
         # The tray stands above the core, which therefore does not import it: this names a program to start.
         importlib.import_module("tray.__main__").main(ctx.obj.paths, vault)
 
@@ -116,6 +116,28 @@ label_option = click.option("--label", default="", help="What you want to call i
 serves_option = click.option(
     "--serves", type=click.Choice(["any", "claude-code"]), default="any", help="Which clients it may serve."
 )
+
+
+def _offer_at_first(session: Session) -> None:
+    """Before the first account, tell a person at a terminal what could be imported."""
+    if not sys.stderr.isatty():
+        return
+    from core import config as config_  # noqa: PLC0415
+
+    with contextlib.suppress(TidegateError):  # whoever needs the config tells what is wrong with it
+        saved = config_.peek(session.paths.config)
+        if saved is None or not saved.accounts:
+            _offer_import(err=True)
+
+
+def _offer_import(*, err: bool = False) -> None:
+    import time  # noqa: PLC0415
+
+    from core.import_offer import offer  # noqa: PLC0415
+    from core.terminal import plain  # noqa: PLC0415
+
+    if found := offer(time.time()):
+        click.echo(plain(found), err=err)
 
 
 # --- running it ------------------------------------------------------------------------------------
@@ -149,21 +171,18 @@ def demo(ctx: click.Context, *, headless: bool, once: bool) -> None:
 
 
 @main.group()
-def add() -> None:
+@click.pass_obj
+def add(session: Session) -> None:
     """Add an account. Keys are asked for, or read from standard input; never give one as an argument."""
+    _offer_at_first(session)
 
 
 def _add_key(session: Session, kind: str, label: str, serves: str) -> None:
+    from core.typed import secret  # noqa: PLC0415
     from core.wording import TERMS  # noqa: PLC0415
 
-    session.tell("add_key", kind=kind, key=_secret_line("Key"), label=label, serves=serves)
+    session.tell("add_key", kind=kind, key=secret("Key"), label=label, serves=serves)
     click.echo(TERMS)
-
-
-def _secret_line(name: str) -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt(name, hide_input=True))
-    return sys.stdin.read(_MAX_INPUT)
 
 
 @add.command("api-key")
@@ -211,50 +230,61 @@ def add_console(session: Session, *, paste: bool, label: str, serves: str) -> No
 @main.command()
 @click.argument("account")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--revoke/--keep",
+    default=None,
+    help="End its login at the provider too, or leave it. Without either you are asked at a terminal, else it is left.",
+)
 @click.pass_obj
-def remove(session: Session, account: str, *, yes: bool) -> None:
+def remove(session: Session, account: str, *, yes: bool, revoke: bool | None) -> None:
     """Remove an account and delete its credential."""
-    if not yes:
-        label = session.order("info", account=account)["label"]
-        click.confirm(f"Remove {label} and delete its credential?", abort=True)
-    session.tell("remove", account=account)
+    with session.orders() as order:
+        known = order("info", account=account)
+        if not yes:
+            click.confirm(f"Remove {known['label']} and delete its credential?", abort=True)
+        if revoke is None and known["own_login"] and not yes and sys.stdin.isatty():
+            revoke = click.confirm("End its login at the provider too? Other programs' logins stay")
+        click.echo(order("remove", account=known["id"], revoke=bool(revoke))["text"])
 
 
 @main.command("import")
 @click.argument("path", required=False)
 @click.option("--from", "source", metavar="NAME", help="Of one program: claude-code, opencode, ccflare, …")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 @click.pass_context
-def import_(ctx: click.Context, path: str | None, source: str | None, *, dry_run: bool, as_json: bool) -> None:
-    """Take over accounts that other programs have. Their files stay as they are; logins are borrowed, not renewed."""
-    import os  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
+def import_(
+    ctx: click.Context, path: str | None, source: str | None, *, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Take over accounts that other programs have, or what `tidegate export` wrote.
 
-    from core.imports import VARIABLES  # noqa: PLC0415
+    The files of other programs stay as they are; their logins are borrowed, not renewed. The passphrase of a sealed
+    export is asked for, or read from standard input.
+    """
+    from core import transfer  # noqa: PLC0415
 
     if path is not None and source is not None:
         raise click.UsageError("Say either PATH or --from.")
-    where = None if path is None else str(Path(path).expanduser().absolute())
-    environ = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-    answer = ctx.obj.order("import", home=str(Path.home()), environ=environ, path=where, source=source, dry_run=dry_run)
-    if as_json:
-        _print_json(answer)
-    else:
-        _tell_import(answer["lines"])
-    outcomes = {line["outcome"] for line in answer["lines"]}
-    if not outcomes & {"import", "update"}:
-        ctx.exit(TidegateError.exit_code if "problem" in outcomes else NothingToDo.exit_code)
+    asks = not (yes or as_json)
+    ctx.exit(transfer.take_over(ctx.obj.orders(), path, source, dry_run=dry_run, ask=asks, as_json=as_json))
 
 
-def _tell_import(lines: "list[dict[str, Any]]") -> None:
-    from core.terminal import plain  # noqa: PLC0415
-    from core.wording import TERMS  # noqa: PLC0415
+@main.command()
+@click.argument("file", default="-")
+@click.option("--with-credentials", is_flag=True, help="Take keys and access tokens along, sealed with a passphrase.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.pass_obj
+def export(session: Session, file: str, *, with_credentials: bool, force: bool) -> None:
+    """Write accounts and settings to a file (`-`: standard output), for `tidegate import`.
 
-    for line in lines:
-        click.echo(plain(line["text"]), err=line["outcome"] == "problem")
-    if any(line["outcome"] == "import" for line in lines):
-        click.echo(TERMS)
+    Without --with-credentials it holds no secret. With it the passphrase is asked for, or read from standard input.
+    Keys go along for good, subscription logins only for the hours until their access token ends: two owners of one
+    login would sign each other out. So sign in once where you import it.
+    """
+    from core import transfer  # noqa: PLC0415
+
+    transfer.write_out(session.paths, session.vault, file, with_credentials=with_credentials, force=force)
 
 
 # --- looking ---------------------------------------------------------------------------------------
@@ -283,6 +313,7 @@ def list_(session: Session, *, as_json: bool) -> None:
         terminal.show_accounts(msgspec.convert(answer, Snapshot))
     else:
         click.echo("No account yet. Add one: tidegate add api-key, add go, or add claude --paste; or tidegate import.")
+        _offer_import()
 
 
 @main.command()
@@ -301,6 +332,8 @@ def status(session: Session, *, as_json: bool) -> None:
         _print_json(answer)
     else:
         terminal.show_status(snapshot)
+        if not snapshot.accounts:
+            _offer_import()
     if not any(view.standing is Standing.READY for view in snapshot.accounts):
         raise NothingToDo("No account is ready", "See `tidegate list`." if snapshot.accounts else "See `tidegate add`.")
 
@@ -310,19 +343,17 @@ def status(session: Session, *, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def info(session: Session, account: str, *, as_json: bool) -> None:
-    """Everything about one account."""
-    import time  # noqa: PLC0415
-
+    """Everything about one account: whose it is, its quota and login with their ages, what went wrong."""
     import msgspec  # noqa: PLC0415
 
     from core import terminal  # noqa: PLC0415
-    from core.model import AccountView  # noqa: PLC0415
+    from core.orders import AccountInfo  # noqa: PLC0415
 
     answer = session.order("info", account=account)
     if as_json:
         _print_json(answer)
     else:
-        terminal.show_account(msgspec.convert(answer, AccountView), time.time())
+        terminal.show_account(msgspec.convert(answer, AccountInfo))
 
 
 @main.command()
@@ -407,6 +438,36 @@ def strategy(session: Session, name: str | None) -> None:
 def refresh(session: Session, account: str) -> None:
     """Renew a login now; `all` for every login."""
     session.tell("refresh", account=account)
+
+
+@main.command()
+@click.argument("account")
+@click.pass_obj
+def reset(session: Session, account: str) -> None:
+    """Forget what is held against an account; `all` for every account.
+
+    That is its rests, failures, clients that were refused, and a sign-in that seemed to be missing: its credential is
+    tried again. What was read of its quota stays, and is read anew when its provider can be asked now.
+    """
+    session.tell("reset", account=account)
+
+
+@main.command()
+@click.argument("account")
+@click.argument("clients", type=click.Choice(["any", "claude-code"]))
+@click.pass_obj
+def serves(session: Session, account: str, clients: str) -> None:
+    """Choose which clients an account may serve."""
+    session.tell("serves", account=account, serves=clients)
+
+
+@main.command("plan-limits")
+@click.argument("account")
+@click.argument("switch", type=click.Choice(["on", "off"]))
+@click.pass_obj
+def plan_limits(session: Session, account: str, switch: str) -> None:
+    """Keep a subscription within its plan: never into paid extra usage."""
+    session.tell("plan_limits", account=account, on=switch == "on")
 
 
 @main.group()

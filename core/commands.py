@@ -17,6 +17,7 @@ import msgspec
 
 from core import oauth
 from core.admission import Admission
+from core.care import Care, Past
 from core.config import Config, ConfigFile, setting_texts, with_setting
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
@@ -24,14 +25,15 @@ from core.import_run import Imports
 from core.login import SignIns
 from core.model import (
     Account,
+    AccountId,
     AccountKind,
-    AccountView,
     Endpoints,
-    SignIn,
+    Serves,
     Snapshot,
 )
 from core.naming import ALL, labels, refuse_taken, resolve, valid_label
 from core.orders import (
+    AccountInfo,
     AddKey,
     AwaitLogin,
     BeginLogin,
@@ -41,6 +43,7 @@ from core.orders import (
     GetSetting,
     Imported,
     ImportFrom,
+    LimitToPlan,
     LocalKey,
     Named,
     Nothing,
@@ -49,7 +52,9 @@ from core.orders import (
     PasteLogin,
     Pending,
     PinTo,
+    Remove,
     Rename,
+    ServeClients,
     SetSetting,
     Unpin,
 )
@@ -65,7 +70,10 @@ READ_AT_START = frozenset({"port", "log"})
 
 
 class Commands:
-    """All commands of one instance. `run` takes them by name, with arguments as they come from JSON."""
+    """All commands of one instance. `run` takes them by name, with arguments as they come from JSON.
+
+    `past` is asked what happened to an account, `read_quota` reads one account's quota if its provider can be asked.
+    """
 
     def __init__(
         self,
@@ -76,15 +84,27 @@ class Commands:
         endpoints: Callable[[], Endpoints],
         http: Callable[[], httpx.AsyncClient],
         local_key: Callable[[], Awaitable[str]],
+        past: Past,
+        read_quota: Callable[[AccountId], Awaitable[None]],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
         self._config = config
         self._tokens = tokens
         self._admission = Admission(engine, config, tokens, endpoints=endpoints, http=http, now=now)
-        self._imports = Imports(engine, config, tokens, self._admission, endpoints=endpoints, http=http, now=now)
+        self._imports = Imports(
+            engine,
+            config,
+            tokens,
+            self._admission,
+            endpoints=endpoints,
+            http=http,
+            now=now,
+            set_setting=lambda key, text: self.config_set(SetSetting(key, text)),
+        )
         self._sign_ins = SignIns(tokens.exchange, endpoints)
         self._local_key = local_key
+        self._care = Care(engine, tokens, self._admission, past, read_quota)
         self._now = now
         self._running: set[asyncio.Task[object]] = set()
 
@@ -108,6 +128,19 @@ class Commands:
         await self._sign_ins.close()
         await asyncio.gather(*self._running, return_exceptions=True)
 
+    def renewed(self, id_: AccountId) -> None:
+        """An account's login was renewed: remember when, and ask which plan pays for it if nobody knows."""
+        self._engine.renewed(id_)
+        work = asyncio.create_task(self._described(id_), name=f"describe {id_}")
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
+
+    async def _described(self, id_: AccountId) -> None:
+        try:
+            await self._admission.describe(id_)
+        except TidegateError as exc:  # it is asked again at the next renewal
+            log.info("%s: what is known of its plan was not saved: %s", self._engine.label(id_), exc.title)
+
     async def _logged(self, name: str, work: Awaitable[object]) -> object:
         try:
             answer = await work
@@ -124,10 +157,9 @@ class Commands:
         """The whole picture."""
         return self._engine.snapshot()
 
-    async def info(self, order: Named) -> AccountView:
-        """One account."""
-        id_ = resolve(self._engine.pool, order.account)
-        return next(view for view in self._engine.snapshot().accounts if view.id == id_)
+    async def info(self, order: Named) -> AccountInfo:
+        """Everything about one account."""
+        return await self._care.info(self._account(order.account))
 
     async def token(self, _: Nothing) -> LocalKey:
         """The local key."""
@@ -177,16 +209,9 @@ class Commands:
         """Accounts that other programs have."""
         return await self._imports.run(order)
 
-    async def remove(self, order: Named) -> Done:
-        """An account goes, and its credential with it."""
-        account = self._account(order.account)
-        await self._config.change(
-            lambda now: replace(now, accounts=tuple(a for a in now.accounts if a.id != account.id))
-        )
-        self._engine.remove(account.id)
-        left_over = await self._admission.forget(account)
-        text = f"Removed {account.label}"
-        return Done(f"{text}. Its credential could not be deleted: {left_over}" if left_over else text, account.id)
+    async def remove(self, order: Remove) -> Done:
+        """An account goes, and its credential with it; with `revoke` its login also ends at the provider."""
+        return await self._care.remove(self._account(order.account), revoke=order.revoke)
 
     # What an account is and does.
 
@@ -204,6 +229,26 @@ class Commands:
         await self._admission.change([account.id], relabelled)
         return Done(f"{account.label} is now called {label}", account.id)
 
+    async def serves(self, order: ServeClients) -> Done:
+        """Which clients an account may serve."""
+        account = self._account(order.account)
+        whom = "Claude Code only" if order.serves is Serves.CLAUDE_CODE else "every client"
+        if account.serves is order.serves:
+            raise NothingToDo(f"{account.label} serves {whom} already")
+        await self._admission.change([account.id], lambda account: replace(account, serves=order.serves))
+        return Done(f"{account.label} serves {whom}", account.id)
+
+    async def plan_limits(self, order: LimitToPlan) -> Done:
+        """Whether a subscription stops where its plan ends."""
+        account = self._account(order.account)
+        if account.kind is not AccountKind.CLAUDE:
+            raise UsageError(f"{account.label} has no plan with extra usage", "Plan limits are for subscriptions.")
+        does = "rests when its plan is spent" if order.on else "may go on into paid extra usage"
+        if account.plan_limits_only is order.on:
+            raise NothingToDo(f"{account.label} {does} already")
+        await self._admission.change([account.id], lambda account: replace(account, plan_limits_only=order.on))
+        return Done(f"{account.label} {does}", account.id)
+
     async def enable(self, order: Named) -> Done:
         """An account, or all, may serve."""
         return await self._switch(order.account, enabled=True)
@@ -214,21 +259,11 @@ class Commands:
 
     async def refresh(self, order: Named) -> Done:
         """Renew a login now, or all. Keys need none."""
-        accounts = self._accounts(order.account)
-        logins = [account for account in accounts if account.kind is AccountKind.CLAUDE]
-        if not logins:
-            raise NothingToDo("There is no login to renew", "API keys and OpenCode Go keys stay valid by themselves.")
-        failed: list[TidegateError] = []
-        for account in logins:
-            try:
-                await self._tokens.refresh(account.id)
-                self._engine.sign_in(account.id, SignIn.OK)
-            except TidegateError as exc:
-                self._engine.without_secret(account.id, exc)
-                failed.append(TidegateError(f"{account.label}: {exc.title}", exc.hint))
-        if failed:
-            raise TidegateError("; ".join(exc.title for exc in failed), failed[0].hint)
-        return Done(f"Renewed {labels(logins)}")
+        return await self._care.refresh(self._accounts(order.account))
+
+    async def reset(self, order: Named) -> Done:
+        """Forget what is held against an account, or all."""
+        return await self._care.reset(self._accounts(order.account))
 
     # Who serves.
 
@@ -289,9 +324,7 @@ class Commands:
         )
         if config.settings == before:
             raise NothingToDo(f"{order.key} is {setting_texts(before)[order.key]} already")
-        if order.key == "strategy":
-            self._engine.set_strategy(config.settings.strategy)
-        self._engine.notifications = config.settings.notifications
+        self._engine.configure(config.settings)
         when = "; it counts from the next start" if order.key in READ_AT_START else ""
         return Done(f"{order.key} is now {setting_texts(config.settings)[order.key]}{when}")
 
@@ -334,8 +367,10 @@ COMMANDS: Mapping[str, Command] = {
     "paste_login": Command(PasteLogin, Commands.paste_login),
     "cancel_login": Command(CancelLogin, Commands.cancel_login),
     "rename": Command(Rename, Commands.rename),
+    "serves": Command(ServeClients, Commands.serves),
+    "plan_limits": Command(LimitToPlan, Commands.plan_limits),
     "import": Command(ImportFrom, Commands.take_over),
-    "remove": Command(Named, Commands.remove),
+    "remove": Command(Remove, Commands.remove),
     "enable": Command(Named, Commands.enable),
     "disable": Command(Named, Commands.disable),
     "pin": Command(PinTo, Commands.pin),
@@ -346,4 +381,5 @@ COMMANDS: Mapping[str, Command] = {
     "config_set": Command(SetSetting, Commands.config_set),
     "token": Command(Nothing, Commands.token),
     "refresh": Command(Named, Commands.refresh),
+    "reset": Command(Named, Commands.reset),
 }

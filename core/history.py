@@ -6,6 +6,7 @@ sleeps while there is nothing to write; a full disk costs history, not service; 
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import sqlite3
@@ -55,6 +56,14 @@ _REQUEST_COLUMNS = (
 _INSERT_REQUEST = f"INSERT INTO requests ({_REQUEST_COLUMNS}) VALUES (?{', ?' * 13})"  # noqa: S608 - no value in it
 _SELECT_REQUESTS = f"SELECT {_REQUEST_COLUMNS} FROM requests ORDER BY id DESC LIMIT ?"  # noqa: S608
 
+_SELECT_ERRORS = (
+    "SELECT at, json FROM events WHERE kind IN ('LoginRequired', 'RenewalFailed', 'ClientNotServed')"
+    " ORDER BY id DESC LIMIT ?"
+)
+_SELECT_RENEWALS = "SELECT at, json FROM events WHERE kind = 'LoginRenewed' ORDER BY id DESC LIMIT ?"
+_LOOK_BACK = 1_000
+"""Events of their kind, of all accounts."""
+
 T = TypeVar("T")
 
 
@@ -81,6 +90,13 @@ class EventRow:
 
     at: float
     event: Event | Move
+    text: str = ""
+
+
+class _About(msgspec.Struct):
+    """What the events have in common that speak of one account."""
+
+    account: AccountId
     text: str = ""
 
 
@@ -143,6 +159,17 @@ class History:
         """The last moves from one account to another, newest first."""
         rows = await self._read("SELECT json FROM events WHERE kind = 'Move' ORDER BY id DESC LIMIT ?", limit)
         return tuple(_decoded(rows, Move))
+
+    async def errors(self, id_: AccountId, limit: int) -> tuple[tuple[float, str], ...]:
+        """What went wrong with an account and when, newest first."""
+        rows = await self._read(_SELECT_ERRORS, _LOOK_BACK)
+        told = ((at, about.text) for at, about in _about(rows) if about.account == id_)
+        return tuple(itertools.islice(told, limit))
+
+    async def renewed_at(self, id_: AccountId) -> float | None:
+        """When an account's login was last renewed; None when that is too long ago."""
+        rows = await self._read(_SELECT_RENEWALS, _LOOK_BACK)
+        return next((at for at, about in _about(rows) if about.account == id_), None)
 
     async def requests(self, limit: int) -> tuple[RequestRow, ...]:
         """The last requests, newest first."""
@@ -310,6 +337,11 @@ def _decoded(rows: Iterable[tuple[bytes]], kind: type[T]) -> Iterator[T]:
             yield msgspec.json.decode(json, type=kind)
         except msgspec.DecodeError as exc:
             log.warning("A saved %s does not read and is left out: %s", kind.__name__, exc)
+
+
+def _about(rows: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, _About]]:
+    for at, json in rows:
+        yield from ((at, about) for about in _decoded([(json,)], _About))
 
 
 def _request(row: Sequence[Any]) -> RequestRow:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import UsageError
-from core.imports.found import Found, Problem
+from core.imports.found import PLAIN, Choices, Finding, Found, Preferences, Problem
 from core.known import SETUP_TOKEN_LIFE_S, identity_of, same, who
 from core.model import Account, AccountId, AccountKind, ApiKey, Credential, Identity, OAuthTokens
 from core.naming import MAX_LABEL, free_label, valid_label
@@ -24,32 +24,35 @@ NEWER_BY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An account that is here. `expires_at`: when its login ends, for a borrowed one."""
+    """An account that is here. `expires_at`: when its login ends, for a borrowed one. `empty`: it has no credential."""
 
     account: Account
     expires_at: float | None = None
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A new account."""
+    """A new account. Without a `credential` the person signs in, or gives its key, to let it serve."""
 
     label: str
     kind: AccountKind
     identity: Identity
-    credential: Credential
+    credential: Credential | None
     enabled: bool
     program: str
-    borrowed: bool
+    borrowed_from: str = ""
+    choices: Choices = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A newer access token for a login that is borrowed already."""
+    """A newer access token for a login that is borrowed already, or a credential for an account that has none."""
 
     account: Account
-    credential: OAuthTokens
+    credential: Credential
     program: str
+    borrowed_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,11 @@ class Skip:
     why: str
 
 
-Step = Import | Update | Skip | Problem
+Step = Import | Update | Preferences | Skip | Problem
 
 
-def plan(found: Iterable[Found | Problem], held: Sequence[Held], now: float) -> tuple[Step, ...]:
-    """What to do with everything that was found, in its order; then what was found twice, then the problems."""
+def plan(found: Iterable[Finding], held: Sequence[Held], now: float) -> tuple[Step, ...]:
+    """What to do with everything that was found, in its order; then what was found twice, settings, problems."""
     found = tuple(found)
     once, twice = _once([one for one in found if isinstance(one, Found)])
     steps: list[Step] = []
@@ -75,7 +78,8 @@ def plan(found: Iterable[Found | Problem], held: Sequence[Held], now: float) -> 
         if isinstance(step, Import):
             taken.append(Account(AccountId(""), step.label, step.kind))
         steps.append(step)
-    return (*steps, *twice, *(one for one in found if isinstance(one, Problem)))
+    settings = (one for one in found if isinstance(one, Preferences))
+    return (*steps, *twice, *settings, *(one for one in found if isinstance(one, Problem)))
 
 
 # --- the same account in several places ------------------------------------------------------------
@@ -123,8 +127,8 @@ def _merged(first: Found, second: Found) -> Found:
         email=first.identity.email or second.identity.email,
         plan=first.identity.plan or second.identity.plan,
     )
-    label = first.label or second.label
-    return replace(_better(first, second), label=label, identity=identity, enabled=first.enabled)
+    label, choices = first.label or second.label, first.choices or second.choices
+    return replace(_better(first, second), label=label, identity=identity, enabled=first.enabled, choices=choices)
 
 
 # --- one account -----------------------------------------------------------------------------------
@@ -134,23 +138,38 @@ def _step(found: Found, held: Sequence[Held], taken: Sequence[Account], now: flo
     identity = _identity(found)
     here = same((one.account for one in held), found.kind, identity)
     credential = _credential(found, now)
+    owner = _owner(found)
     if here is not None:
-        ends_at = next(one.expires_at for one in held if one.account is here)
-        if here.borrowed_from and isinstance(credential, OAuthTokens) and credential.expires_at > _later(ends_at, now):
-            return Update(here, credential, found.program)
+        known = next(one for one in held if one.account is here)
+        if not isinstance(credential, str) and _is_wanted(credential, known, now):
+            return Update(here, credential, found.program, owner)
         return Skip(here.label, found.program, "it is here already")
-    if isinstance(credential, str):
+    if isinstance(credential, str) and (found.choices is None or not identity.account_uuid):
         return Skip(_name(found), found.program, credential)
+    kept = None if isinstance(credential, str) else credential
     return Import(
         label=free_label(taken, _label(found)),
         kind=found.kind,
         identity=identity,
-        credential=credential,
+        credential=kept,
         enabled=found.enabled,
         program=found.program,
-        # Without a refresh token nobody renews it, and nobody else can: it is the person's, like a key.
-        borrowed=bool(found.lineage),
+        borrowed_from=owner if kept else "",
+        choices=found.choices or PLAIN,
     )
+
+
+def _owner(found: Found) -> str:
+    """The program that renews the login. Without a refresh token nobody does: then it is the person's, like a key."""
+    return found.borrowed_from or (found.program if found.lineage else "")
+
+
+def _is_wanted(credential: Credential, held: Held, now: float) -> bool:
+    if held.empty:
+        return True
+    if not held.account.borrowed_from or not isinstance(credential, OAuthTokens):
+        return False
+    return credential.expires_at > _later(held.expires_at, now)
 
 
 def _later(ends_at: float | None, now: float) -> float:
@@ -168,18 +187,19 @@ def _identity(found: Found) -> Identity:
 def _credential(found: Found, now: float) -> Credential | str:
     """What to keep, or why there is nothing to keep."""
     if found.kind is not AccountKind.CLAUDE:
-        return ApiKey(found.secret)
-    again = f"open {found.program}, which renews it, and import again"
+        return ApiKey(found.secret) if found.secret else "it comes without its key"
+    owner = _owner(found)
+    again = f"open {owner}, which renews it, and import again"
     if not found.secret:
-        return f"it has no access token at the moment; {again}"
+        return f"it has no access token at the moment; {again}" if owner else "it comes without its login"
     expires_at = found.expires_at
-    if expires_at is None and not found.lineage:
+    if expires_at is None and not owner:
         expires_at = now + SETUP_TOKEN_LIFE_S
     if expires_at is None:
         return f"it does not say until when it works; {again}"
     if expires_at <= now + LEAST_LIFE_S:
         ended = f"it ended at {clock_time(expires_at, now)}" if expires_at else "it has ended"
-        return f"{ended}; {again}" if found.lineage else ended
+        return f"{ended}; {again}" if owner else ended
     if expires_at > now + LONGEST_LIFE_S:
         return "it claims to work for longer than any login does"
     return OAuthTokens(found.secret, "", expires_at, found.scopes)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import TidegateError, UsageError
-from core.imports import IMPORTERS, TABLES, Importer, folders, recognised
+from core.imports import IMPORTERS, TABLES, Importer, folders, recognised, tidegate
 from core.imports.entry import Malformed, decoded
-from core.imports.found import Database, Document, Found, KeychainItem, Problem
+from core.imports.found import Database, Document, Finding, KeychainItem, Problem
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 """Claude Code's global config grows with every project; credential files have a few KiB."""
@@ -28,6 +28,8 @@ MAX_COPIES = 3
 """Of a database that changes while it is copied."""
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _SUFFIXES = frozenset({".json", ".db", ".sqlite"})
+_YAML = frozenset({".yaml", ".yml"})
+"""CLIProxyAPI's configuration, which may list keys. It lies where the program was unpacked, so it is never found."""
 _UNKNOWN_FORM = "it is in no form that Tidegate knows"
 
 
@@ -42,6 +44,10 @@ def keychain_text(item: KeychainItem) -> str | None:
         return native_keyring().get_password(item.service, item.account)
 
 
+class PassphraseWanted(Exception):
+    """The file is a sealed export of Tidegate, and no passphrase was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """Whose programs are meant."""
@@ -50,9 +56,12 @@ class Where:
     environ: Mapping[str, str]
     platform: str = sys.platform
     keychain: Callable[[KeychainItem], str | None] = field(default=keychain_text)
+    passphrase: str = field(default="", repr=False)
+    """For a sealed export of Tidegate."""
+    max_database_bytes: int = MAX_DATABASE_BYTES
 
 
-def everywhere(where: Where, name: str | None = None) -> Iterator[Found | Problem]:
+def everywhere(where: Where, name: str | None = None) -> Iterator[Finding]:
     """What the programs of this person have; with `name`, what one of them has. Raises UsageError for a wrong name."""
     if name is not None and name not in IMPORTERS:
         raise UsageError(f"Tidegate cannot import from {name!r}", f"It can from: {', '.join(IMPORTERS)}.")
@@ -67,8 +76,11 @@ def everywhere(where: Where, name: str | None = None) -> Iterator[Found | Proble
             yield from _items(importer, Path(bases["claude"]), where)
 
 
-def below(path: Path, where: Where) -> Iterator[Found | Problem]:
-    """What a file holds, or the files of a folder. Raises UsageError when there is nothing of that name."""
+def below(path: Path, where: Where) -> Iterator[Finding]:
+    """What a file holds, or the files of a folder.
+
+    Raises UsageError when there is nothing of that name, PassphraseWanted, or TidegateError when a seal does not open.
+    """
     if not _is_there(path):
         raise UsageError(f"There is no {path}", "Name a file or a folder; without one Tidegate looks by itself.")
     if not path.is_dir():
@@ -101,7 +113,7 @@ def _is_there(path: Path) -> bool:
         return True
 
 
-def _items(importer: Importer, folder: Path, where: Where) -> Iterator[Found | Problem]:
+def _items(importer: Importer, folder: Path, where: Where) -> Iterator[Finding]:
     """The keychain items that are documents of their own."""
     for item in importer.items(where.environ):
         try:
@@ -121,10 +133,14 @@ def _items(importer: Importer, folder: Path, where: Where) -> Iterator[Found | P
                 yield Problem(f"keychain item {item.service!r}", _UNKNOWN_FORM)
 
 
-def _accounts(path: Path, where: Where, *, others_welcome: bool = False) -> Iterator[Found | Problem]:
+def _accounts(path: Path, where: Where, *, others_welcome: bool = False) -> Iterator[Finding]:
     """What one file holds. `others_welcome`: it may be something else altogether."""
     try:
-        content = _content(path)
+        content = _content(path, where)
+        if sealed := tidegate.sealed_part(content):
+            if others_welcome:
+                raise Malformed("it is a sealed export: import it by its name")  # noqa: TRY301 - told like the others
+            content = _opened(path, sealed, where.passphrase)
     except Malformed as exc:
         yield Problem(str(path), str(exc))
         return
@@ -158,8 +174,10 @@ def _secrets(items: Mapping[str, KeychainItem], where: Where) -> dict[str, bytes
 # --- files -----------------------------------------------------------------------------------------
 
 
-def _content(path: Path) -> object:
+def _content(path: Path, where: Where) -> object:
     """Decoded JSON or a `Database`. Raises OSError or Malformed."""
+    if path.suffix in _YAML:
+        raise Malformed("YAML is not read: add the keys in it with `tidegate add api-key`")
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
         raise Malformed("it is not a file")
     with path.open("rb") as file:
@@ -167,7 +185,7 @@ def _content(path: Path) -> object:
         if raw != _SQLITE_MAGIC:
             raw += file.read(MAX_FILE_BYTES)
     if raw == _SQLITE_MAGIC:
-        return _database(path)
+        return _database(path, where.max_database_bytes)
     if len(raw) > MAX_FILE_BYTES:
         raise Malformed(f"it is larger than {MAX_FILE_BYTES // 1024**2} MiB")
     return decoded(raw)
@@ -190,13 +208,30 @@ def _beside(folder: Path, patterns: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
+def _opened(path: Path, sealed: object, passphrase: str) -> object:
+    """The export in the seal. Raises PassphraseWanted or TidegateError."""
+    from core.sealing import Altered, WrongPassphrase, unseal  # noqa: PLC0415 - loads cryptography
+
+    if not passphrase:
+        raise PassphraseWanted
+    try:
+        return decoded(unseal(sealed, passphrase))
+    except WrongPassphrase:
+        raise TidegateError(f"This passphrase does not open {path.name}", "Nothing was changed. Try again.") from None
+    except (Altered, Malformed) as exc:
+        raise TidegateError(
+            f"{path.name} is damaged or was changed after it was made",
+            "Nothing was changed here. Copy it anew from where it was made, or export again.",
+        ) from exc
+
+
 # --- databases -------------------------------------------------------------------------------------
 
 
-def _database(path: Path) -> Database:
+def _database(path: Path, max_bytes: int) -> Database:
     """The wanted tables, read from a copy: opening the original would create files beside it and lock it."""
-    if path.stat().st_size > MAX_DATABASE_BYTES:
-        raise Malformed(f"it is larger than {MAX_DATABASE_BYTES // 1024**3} GiB")
+    if path.stat().st_size > max_bytes:
+        raise Malformed(f"it is larger than {max_bytes:,} bytes")
     with tempfile.TemporaryDirectory(prefix="tidegate-import-") as folder:  # 0700, and gone with its block
         copy = Path(folder) / "copy.db"
         _copy(path, copy)

@@ -1,6 +1,6 @@
 """How people name accounts: what a label may be, and which account they mean."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from core.errors import UsageError
 from core.model import Account, AccountId, Pool
@@ -64,3 +64,8 @@ def free_label(accounts: Collection[Account], wish: str) -> str:
 def labels(accounts: Iterable[Account]) -> str:
     """Their labels in one line."""
     return ", ".join(account.label for account in accounts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """`A`, `A and B`, `A, B and C`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

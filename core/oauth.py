@@ -131,6 +131,17 @@ def refresh_body(refresh: str) -> dict[str, str]:
     return {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": CLIENT_ID}
 
 
+def revoke_url(token_url: str) -> str:
+    """Where a login is ended: beside the token endpoint. Empty when that has another name than the provider's."""
+    place, _, name = token_url.rpartition("/")
+    return f"{place}/revoke" if name == "token" else ""
+
+
+def revoke_body(refresh: str) -> dict[str, str]:
+    """The request that ends a login at the provider (RFC 7009, as JSON)."""
+    return {"token": refresh, "token_type_hint": "refresh_token", "client_id": CLIENT_ID}
+
+
 # --- what the token endpoint says ------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from core.model import AccountId, AccountKind, ProviderName, Serves
+from core.model import AccountId, AccountKind, AccountView, ProviderName, Serves
 
 # --- what is ordered -------------------------------------------------------------------------------
 
@@ -67,11 +67,32 @@ class CancelLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
 
 
+class Remove(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An account goes. `revoke`: its login is ended at the provider as well; only a login of Tidegate's own can be."""
+
+    account: str
+    revoke: bool = False
+
+
 class Rename(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A new label."""
 
     account: str
     label: str
+
+
+class LimitToPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A subscription rests when its plan is spent (`on`), or goes on into paid extra usage."""
+
+    account: str
+    on: bool
+
+
+class ServeClients(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which clients an account may serve."""
+
+    account: str
+    serves: Serves
 
 
 class PinTo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +138,7 @@ class ImportFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Take over accounts: from a file or folder, from one program by name, else from every program that is known.
 
     `home` and `environ` are those of the person who orders: a running instance may have been started with others.
+    `passphrase` opens a sealed export of Tidegate.
     """
 
     home: str
@@ -124,6 +146,10 @@ class ImportFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str | None = None
     source: str | None = None
     dry_run: bool = False
+    passphrase: str = ""
+
+    def __repr__(self) -> str:
+        return f"ImportFrom(path={self.path!r}, source={self.source!r}, dry_run={self.dry_run!r})"
 
 
 # --- what is answered ------------------------------------------------------------------------------
@@ -135,6 +161,38 @@ class Done:
 
     text: str
     account: AccountId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountError:
+    """Something that went wrong with an account, as it was told then."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo(AccountView):
+    """All that is known of one account: its row of the snapshot, and what only this question tells. Holds no secret.
+
+    The shape of `tidegate info --json`. It grows; what is there keeps its name and its meaning.
+    """
+
+    at: float = 0.0
+    """When this was so."""
+    account_uuid: str = ""
+    """The provider's id of the person; `key:` and a digest for an account that is known by its key."""
+    organization_uuid: str = ""
+    """The provider's id of the organisation or workspace, whose limits it draws on."""
+    added_at: float = 0.0
+    own_login: bool = False
+    """A login that Tidegate renews, and may end at the provider."""
+    generation: int | None = None
+    """How often the credential was stored: each renewal and each sign-in is one more. None: it cannot be read."""
+    renewed_at: float | None = None
+    renewal_due_at: float | None = None
+    errors: tuple[AccountError, ...] = ()
+    """The last ones, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +220,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class ImportLine:
-    """What became of one account that was found, or would; `problem` is for what could not be read or kept."""
+    """What became of something that was found, or would; `problem` is for what could not be read or kept."""
 
-    outcome: Literal["import", "update", "skip", "problem"]
+    outcome: Literal["import", "update", "settings", "skip", "problem"]
     text: str
     label: str = ""
     program: str = ""
@@ -176,7 +234,11 @@ class ImportLine:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import came to. With `dry_run` nothing was changed."""
+    """What an import came to. With `dry_run` nothing was changed.
+
+    `sealed`: the file is an export of Tidegate that wants its passphrase; then nothing was done and there are no lines.
+    """
 
     dry_run: bool
     lines: tuple[ImportLine, ...]
+    sealed: bool = False

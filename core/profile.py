@@ -10,6 +10,8 @@ from core.model import Endpoints, Identity
 from core.providers.anthropic import OAUTH_BETA
 
 WITHIN_S = 15.0
+SCOPE = "user:profile"
+"""What a login must be good for to be asked; a setup token is not."""
 
 
 class _Account(msgspec.Struct):

@@ -6,10 +6,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.model import AccountView, Level, Snapshot, Standing, WindowView
-from core.wording import KIND_NAMES, STANDING_NAMES, clock_time, percent, window_name
+from core.known import BY_KEY
+from core.model import AccountKind, AccountView, ExtraUsage, Level, Snapshot, WindowView
+from core.orders import AccountInfo
+from core.wording import (
+    KIND_NAMES,
+    age_text,
+    clock_time,
+    notes,
+    percent,
+    span,
+    state_text,
+    window_name,
+)
 
 BAR_WIDTH = 10
+_DAY_S = 86_400
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.SPENT: "red", Level.UNKNOWN: "dim"}
 
 
@@ -27,11 +39,12 @@ def show_accounts(snapshot: Snapshot) -> None:
     """One row for each account."""
     table = Table("#", "Account", "Kind", "State", "Quota", "Served", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for number, view in enumerate(snapshot.accounts, 1):
-        quota = Text("\n").join(_window(window, snapshot.at) for window in view.windows)
+        standing = Text(state(view, snapshot.at))
+        for note in notes(view, snapshot.at):
+            standing.append(f"\n{plain(note)}", style="dim")
+        windows = [_window(window, age_text(window.seen_at, snapshot.at), snapshot.at) for window in view.windows]
         label = Text(plain(view.label), style="bold" if view.active else "")
-        table.add_row(
-            str(number), label, KIND_NAMES[view.kind], Text(state(view, snapshot.at)), quota, str(view.served)
-        )
+        table.add_row(str(number), label, Text(kind(view)), standing, Text("\n").join(windows), str(view.served))
     Console(highlight=False).print(table)
 
 
@@ -53,38 +66,49 @@ def show_status(snapshot: Snapshot) -> None:
         )
 
 
-def show_account(view: AccountView, now: float) -> None:
+def show_account(info: AccountInfo) -> None:
     """Everything about one account."""
+    now = info.at
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    rows = {
-        "Account": view.label,
-        "Id": view.id,
-        "Kind": KIND_NAMES[view.kind],
-        "State": state(view, now),
-        "Serving because": view.reason,
-        "Serves clients": view.serves.value,
-        "E-mail": view.email,
-        "Plan": view.plan,
-        "Borrowed from": view.borrowed_from,
-        "Requests served": str(view.served),
-        "Last used": clock_time(view.last_used_at, now) if view.last_used_at else "",
-    }
-    for name, value in rows.items():
+    rows = [
+        ("Account", info.label),
+        ("Id", info.id),
+        ("Kind", kind(info)),
+        ("State", state(info, now)),
+        *(("", note) for note in notes(info, now)),
+        ("Serving because", info.reason),
+        ("Serves clients", info.serves.value),
+        ("Plan limits only", "yes: it rests when its plan is spent" if info.plan_limits_only else ""),
+        ("E-mail", info.email),
+        ("Account uuid", "" if info.account_uuid.startswith(BY_KEY) else info.account_uuid),
+        ("Organisation", info.organization_uuid),
+        ("Borrowed from", info.borrowed_from),
+        ("Added", _ago(info.added_at, now)),
+        ("Login" if info.kind is AccountKind.CLAUDE else "Key", _credential(info)),
+        ("Requests served", str(info.served)),
+        ("Last used", _ago(info.last_used_at, now)),
+    ]
+    for name, value in rows:
         if value:
             table.add_row(name, Text(plain(value)))
-    for window in view.windows:
-        table.add_row("Quota", _window(window, now))
+    for window in info.windows:
+        table.add_row("Quota", _window(window, f"read {_ago(window.seen_at, now)}" if window.seen_at else "", now))
+    if info.extra_usage:
+        table.add_row("Extra usage", Text(_extra_usage(info.extra_usage, now)))
+    for error in info.errors:
+        table.add_row("Error", Text(plain(f"{_ago(error.at, now)}: {error.text}")))
     Console(highlight=False).print(table)
 
 
+def kind(view: AccountView) -> str:
+    """`Claude subscription (max)`."""
+    return plain(f"{KIND_NAMES[view.kind]} ({view.plan})" if view.plan else KIND_NAMES[view.kind])
+
+
 def state(view: AccountView, now: float) -> str:
-    """`resting: 5 h window full, until 14:32`; a pin is said too."""
-    words = STANDING_NAMES[view.standing]
-    if view.detail and view.standing is not Standing.DISABLED:
-        words += f": {view.detail}"
-    if view.until_at is not None:
-        words += f", until {clock_time(view.until_at, now)}"
-    if view.borrowed_from:
+    """`5 h window full until 14:32`; what is borrowed or pinned is said too."""
+    words = state_text(view, now)
+    if view.borrowed_from and view.borrowed_from not in words:
         words += f" (borrowed from {view.borrowed_from})"
     if view.pinned:
         until = f" until {clock_time(view.pinned_until_at, now)}" if view.pinned_until_at is not None else ""
@@ -92,7 +116,37 @@ def state(view: AccountView, now: float) -> str:
     return plain(words)
 
 
-def _window(window: WindowView, now: float) -> Text:
+def _credential(info: AccountInfo) -> str:
+    """`renewed 2 h 05 min ago, ends at 22:02, renewed again at 21:31 (generation 7)`; of a key its generation."""
+    if info.generation is None:
+        return "cannot be read"
+    said = []
+    if info.renewed_at is not None:
+        said.append(f"renewed {_ago(info.renewed_at, info.at)}")
+    if info.login.ends_at is not None:
+        ended = info.login.ends_at <= info.at
+        said.append(f"{'ended' if ended else 'ends'} at {clock_time(info.login.ends_at, info.at)}")
+    if info.renewal_due_at is not None:
+        due = info.renewal_due_at <= info.at
+        said.append("renewal due now" if due else f"renewed again at {clock_time(info.renewal_due_at, info.at)}")
+    return f"{', '.join(said)} (generation {info.generation})" if said else f"generation {info.generation}"
+
+
+def _extra_usage(extra: ExtraUsage, now: float) -> str:
+    on = {None: "unknown", True: "on", False: "off"}[extra.enabled]
+    use = ", in use" if extra.in_use else ""
+    spent = "" if extra.utilization is None else f", {percent(extra.utilization)} of its limit spent"
+    return f"{on}{use}{spent}" + (f", read {_ago(extra.seen_at, now)}" if extra.seen_at else "")
+
+
+def _ago(at: float, now: float) -> str:
+    """`3 min ago`, and for what is long past the day; empty for never."""
+    if not at:
+        return ""
+    return f"{span(now - at)} ago" if now - at < _DAY_S else clock_time(at, now)
+
+
+def _window(window: WindowView, age: str, now: float) -> Text:
     full, empty = ("█", "░") if speaks_unicode() else ("#", "-")
     filled = round(BAR_WIDTH * min(1.0, max(0.0, window.utilization or 0.0)))
     text = Text(plain(f"{window_name(window)} "))
@@ -100,4 +154,6 @@ def _window(window: WindowView, now: float) -> Text:
     text.append(f" {percent(window.utilization)}")
     if window.resets_at is not None:
         text.append(f", resets {clock_time(window.resets_at, now)}", style="dim")
+    if age:
+        text.append(f", {age}", style="dim")
     return text

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from core.import_read import Where, below
-from core.imports.found import Found, KeychainItem, Problem
+from core.imports.found import Finding, KeychainItem
 
 FOLDER = Path(__file__).parent / "wire" / "imports"
 ENDS_AT = 1_767_225_600.0
@@ -56,7 +56,7 @@ def nowhere(platform: str = "linux", keychain: dict[KeychainItem, str] | None = 
     return Where(home, {"USER": "ada"}, platform, (keychain or {}).get)
 
 
-def found_in(path: Path) -> list[Found | Problem]:
+def found_in(path: Path) -> list[Finding]:
     """What a file or folder holds."""
     return list(below(path, nowhere()))
 

@@ -13,7 +13,8 @@ from core.config import Config, ConfigFile
 from core.engine import Engine
 from core.errors import VaultLocked
 from core.files import Paths
-from core.model import Endpoints, Event, Pool
+from core.history import EventRow, History
+from core.model import AccountId, Changed, Endpoints, Event, Pool
 from core.tokens import Tokens
 from core.vault import Vault
 from tests.fakes_vault import MemoryBackend
@@ -41,6 +42,8 @@ class Instance:
     vault: MemoryBackend
     bus: Bus
     events: list[Event] = field(default_factory=list)
+    quota_read: list[AccountId] = field(default_factory=list)
+    """Accounts whose quota the person wanted to be read."""
 
     def lock(self) -> None:
         """Lock the keychain."""
@@ -57,19 +60,30 @@ class Instance:
 
 @asynccontextmanager
 async def instance(
-    folder: Path, endpoints: Endpoints | None = None, clock: Callable[[], float] = lambda: 1_000_000.0
+    folder: Path,
+    endpoints: Endpoints | Callable[[], Endpoints] = NOBODY_ANSWERS,
+    clock: Callable[[], float] = lambda: 1_000_000.0,
 ) -> AsyncIterator[Instance]:
-    """Its files are below `folder`; the provider is at `endpoints`."""
+    """Its files are below `folder`; the provider is at `endpoints`, which may move."""
     paths = Paths(folder / "tidegate")
     paths.create()
     backend, bus = MemoryBackend(), Bus()
+    history = History.open(paths.history)
+
+    def remember(event: Event) -> None:
+        if not isinstance(event, Changed):
+            history.record(EventRow(clock(), event))
+
+    async def read_quota(id_: AccountId) -> None:
+        made.quota_read.append(id_)
+
     vault = Vault(backend)
     engine = Engine(bus, clock, saved=lambda _: None, moved=lambda _: None)
     engine.restore((), Pool(), engine.pool.strategy)
     config = ConfigFile(paths.config, Config(install_id="test"))
-    where = endpoints or NOBODY_ANSWERS
+    find = endpoints if callable(endpoints) else lambda: endpoints
     async with httpx.AsyncClient(trust_env=False) as http:
-        tokens = Tokens(vault, paths, lambda: where, lambda: http, clock)
+        tokens = Tokens(vault, paths, find, lambda: http, clock, on_owner=lambda id_, _: commands.renewed(id_))
 
         async def local_key() -> str:
             return LOCAL_KEY
@@ -78,16 +92,20 @@ async def instance(
             engine=engine,
             config=config,
             tokens=tokens,
-            endpoints=lambda: where,
+            endpoints=find,
             http=lambda: http,
             local_key=local_key,
+            past=history,
+            read_quota=read_quota,
             now=clock,
         )
         made = Instance(commands, engine, config, tokens, backend, bus)
         bus.subscribe(made.events.append)
+        bus.subscribe(remember)
         try:
             yield made
         finally:
             await commands.finish()
             await tokens.close()
             await vault.close()
+            await history.close()

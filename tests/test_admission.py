@@ -1,13 +1,16 @@
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from core.admission import identity_of, same
+from core import oauth
+from core.admission import NEW, NOT_HERE, identity_of, same
 from core.errors import NothingToDo, SignInFailed
-from core.model import Account, AccountId, AccountKind, Identity
-from tests.fakes import SimulatedProvider, allow
+from core.model import Account, AccountId, AccountKind, CredentialRejected, Identity, LoginRenewed, OAuthTokens, SignIn
+from core.orders import BeginLogin
+from tests.fakes import SimulatedAccount, SimulatedProvider, allow, code_shown
 from tests.instance import Instance, instance
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +61,111 @@ async def test_setup_token_is_a_login_that_is_never_renewed(here: Instance, sim:
     (account,) = here.config.current.accounts
     assert account.kind is AccountKind.CLAUDE
     assert await here.tokens.secret(account.id) == token
-    assert here.tokens.due(1_000_000.0) == []
+    assert here.tokens.due() == []
+
+
+async def test_key_of_an_account_that_lost_it_is_taken_in_place(here: Instance, sim: SimulatedProvider) -> None:
+    key = sim.add_api_key("Team").key
+    await add_key(here, key, label="Team")
+    (before,) = here.config.current.accounts
+    await here.tokens.forget(before.id)
+
+    assert await add_key(here, key, label="Ignored") == "Team has its key again"
+    assert here.config.current.accounts == (before,)
+    assert await here.tokens.secret(before.id) == key
+
+
+async def test_key_that_the_provider_had_refused_is_tried_again(here: Instance, sim: SimulatedProvider) -> None:
+    key = sim.add_api_key("Team").key
+    await add_key(here, key, label="Team")
+    (account,) = here.config.current.accounts
+    here.engine.observe(account.id, CredentialRejected("invalid x-api-key", renewable=False))
+
+    assert await add_key(here, key) == "Team has its key again"
+    assert here.engine.pool.accounts[0].sign_in is SignIn.OK
+
+
+async def test_account_without_its_credential_waits_for_the_person(here: Instance, sim: SimulatedProvider) -> None:
+    ada = sim.add_login("Ada")
+    await here.commands._admission.add(Account(NEW, "Work", AccountKind.CLAUDE, ada.identity), None)
+    (state,) = here.engine.pool.accounts
+    assert (state.sign_in, state.sign_in_text) == (SignIn.NEEDED, NOT_HERE)
+    assert here.vault.items == {}
+
+    assert await sign_in(here, ada) == "Work is signed in again"
+    assert LoginRenewed(state.account.id) in here.events
+
+    assert here.engine.pool.accounts[0].sign_in is SignIn.OK
+    assert await here.tokens.secret(state.account.id) == ada.access
+
+
+# --- whose login it is ---
+
+
+async def sign_in(here: Instance, account: SimulatedAccount, **more: str) -> str:
+    offer = await here.commands.run("begin_login", {"browser": False, **more})
+    shown = code_shown((await allow(offer["paste_url"], account)).text)
+    return str((await here.commands.run("paste_login", {"id": offer["id"], "text": shown}))["text"])
+
+
+async def test_plan_is_asked_for_once_the_login_is_stored(here: Instance, sim: SimulatedProvider) -> None:
+    ada = sim.add_login("Ada", plan="claude_max")
+
+    await sign_in(here, ada)
+
+    (account,) = here.config.current.accounts
+    assert account.identity == replace(ada.identity, plan="max")
+    assert here.engine.snapshot().accounts[0].plan == "max"
+
+
+async def test_login_is_kept_when_nobody_says_whose_it_is(tmp_path: Path, sim: SimulatedProvider) -> None:
+    silent = replace(sim.endpoints(), anthropic_api_url="http://127.0.0.1:9")
+    async with instance(tmp_path, silent) as here:
+        ada = sim.add_login("Ada")
+
+        assert await sign_in(here, ada) == f"Added {ada.email}"
+        assert here.config.current.accounts[0].identity.plan == ""
+
+
+async def test_plan_that_is_not_known_is_asked_for_after_a_renewal(tmp_path: Path, sim: SimulatedProvider) -> None:
+    where = replace(sim.endpoints(), anthropic_api_url="http://127.0.0.1:9")
+    async with instance(tmp_path, lambda: where) as here:
+        await sign_in(here, sim.add_login("Ada", plan="claude_pro"))
+        where = sim.endpoints()
+
+        await here.commands.run("refresh", {"account": "all"})
+        await here.commands.finish()
+
+        assert here.config.current.accounts[0].identity.plan == "pro"
+
+
+async def test_login_that_turns_out_to_be_here_already_signs_in_in_place(
+    here: Instance, sim: SimulatedProvider
+) -> None:
+    """The token endpoint may say nothing of the owner."""
+    ada = sim.add_login("Ada", plan="claude_max")
+    await sign_in(here, ada, label="Work")
+    (before,) = here.config.current.accounts
+    sim._service.authority.sign_in(ada, oauth.SCOPES[oauth.Purpose.SUBSCRIPTION])
+    tokens = ada.credential
+    assert isinstance(tokens, OAuthTokens)
+
+    done = await here.commands._admission.login(BeginLogin(), oauth.Grant(tokens, Identity()))
+
+    assert (done.text, done.account) == ("Work is signed in again", before.id)
+    assert here.config.current.accounts == (before,)
+    assert await here.tokens.secret(before.id) == tokens.access
+    assert {name.partition("/")[0] for name in here.vault.items} == {before.id}
+
+
+async def test_profile_of_somebody_else_does_not_change_who_signed_in(here: Instance, sim: SimulatedProvider) -> None:
+    ada, eve = sim.add_login("Ada"), sim.add_login("Eve")
+    account = Account(NEW, "Ada", AccountKind.CLAUDE, replace(ada.identity, plan=""))
+    done = await here.commands._admission.add(account, eve.credential)
+    assert done.account
+
+    assert await here.commands._admission.describe(done.account) is None
+    assert here.config.current.accounts[0].identity == account.identity
 
 
 async def test_console_sign_in_becomes_an_api_key_of_the_organisation(here: Instance, sim: SimulatedProvider) -> None:

@@ -4,7 +4,7 @@ import pty
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from click.testing import CliRunner, Result
 from core import __version__, app, cli
 from core.cli import main
 from core.files import Paths
+from core.model import Settings
 from core.vault import Vault
 from core.wording import TERMS
+from tests.account_files import put
 from tests.fakes import SimulatedProvider, allow, code_shown, simulator_in_thread
 from tests.fakes_vault import MemoryBackend
 from tests.instance import OFFLINE
@@ -31,7 +33,9 @@ class Tidegate:
     def __init__(self, folder: Path) -> None:
         self.paths = Paths(folder)
         self.environ = {"TIDEGATE_VAULT_KEY": "a passphrase of the tests", "NO_COLOR": "1", "COLUMNS": "120"}
-        self.environ |= OFFLINE
+        home = str(folder.parent / "home")  # nobody's accounts are found there
+        self.environ |= {"HOME": home, "USERPROFILE": home, "CLAUDE_CONFIG_DIR": ""}
+        self.environ |= {"XDG_DATA_HOME": "", "XDG_CONFIG_HOME": "", **OFFLINE}
         self.options = ["--data-dir", str(folder), "--vault", "file"]
 
     def __call__(self, *words: str, input: str = "") -> Result:  # noqa: A002 - as the runner calls it
@@ -39,6 +43,32 @@ class Tidegate:
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
+
+    def at_terminal(self, *words: str, answers: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+        """Run it as a person does: wait for each prompt, type the answer. Returns exit code and what was shown."""
+        ours, theirs = pty.openpty()
+        program = subprocess.Popen(
+            [sys.executable, "-m", "core.cli", *self.options, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, **self.environ},
+            start_new_session=True,
+        )
+        os.close(theirs)
+        shown = b""
+        waiting = list(answers)
+        try:
+            while piece := os.read(ours, 1024):
+                shown += piece
+                if waiting and waiting[0][0].encode() in shown.rpartition(b"\n")[2]:
+                    os.write(ours, waiting.pop(0)[1].encode() + b"\n")
+        except OSError:  # Linux says EIO when the other side has closed
+            pass
+        os.close(ours)
+        code = program.wait(60)
+        assert not waiting, shown
+        return code, shown.decode().replace("\r\n", "\n")
 
     def json(self, *words: str) -> Any:
         return json.loads(self(*words, "--json").stdout)
@@ -109,30 +139,11 @@ def test_an_account_is_added_listed_and_described(tidegate: Tidegate) -> None:
 
 
 def test_a_key_typed_at_a_terminal_is_not_shown(tidegate: Tidegate) -> None:
-    ours, theirs = pty.openpty()
-    program = subprocess.Popen(
-        [sys.executable, "-m", "core.cli", *tidegate.options, "add", "go", "--label", "Go"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**os.environ, **tidegate.environ},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    shown = b""
-    while b"Key" not in shown:
-        shown += os.read(ours, 1024)
-    os.write(ours, KEY.encode() + b"\n")
-    try:
-        while piece := os.read(ours, 1024):
-            shown += piece
-    except OSError:  # Linux says EIO when the other side has closed
-        pass
-    os.close(ours)
+    code, shown = tidegate.at_terminal("add", "go", "--label", "Go", answers=[("Key", KEY)])
 
-    assert program.wait(60) == 0
-    assert b"Added Go" in shown
-    assert KEY.encode() not in shown
+    assert code == 0
+    assert "Added Go" in shown
+    assert KEY not in shown
 
 
 def test_the_same_key_again_is_nothing_to_do(two: Tidegate) -> None:
@@ -214,8 +225,84 @@ def test_accounts_are_renamed_switched_ordered_and_removed(two: Tidegate) -> Non
 
     assert two("remove", "Job", input="n\n").exit_code == 1
     assert two("remove", "Job", input="y\n").exit_code == 0
-    assert two("remove", "--yes", "Home").stdout == "Removed Home\n"
+    assert two("remove", "--yes", "Home").stdout.startswith("Removed Home. The key itself stays valid")
     assert two.json("list") == []
+
+
+def test_reset_serves_and_plan_limits_say_what_they_did(two: Tidegate) -> None:
+    assert two("reset", "all").stdout == "Nothing is held against Work, Home any more\n"
+    assert two("serves", "Work", "claude-code").stdout == "Work serves Claude Code only\n"
+    assert two("serves", "Work", "claude-code").exit_code == 3
+    assert two("serves", "Work", "emacs").exit_code == 2
+    assert two("plan-limits", "Work", "on").exit_code == 2
+    assert two("plan-limits", "Work", "perhaps").exit_code == 2
+    assert "What was read of its quota stays" in " ".join(two("reset", "--help").stdout.split())
+
+
+# --- at a terminal ---
+
+
+@pytest.fixture
+def signed_in(tidegate: Tidegate, sim: SimulatedProvider) -> Tidegate:
+    """With Ada's login, which is Tidegate's own."""
+    endpoints = sim.endpoints()
+    tidegate.environ |= {
+        "TIDEGATE_ANTHROPIC_AUTHORIZE_URL": endpoints.anthropic_authorize_url,
+        "TIDEGATE_ANTHROPIC_TOKEN_URL": endpoints.anthropic_token_url,
+        "TIDEGATE_ANTHROPIC_API_URL": endpoints.anthropic_api_url,
+    }
+    ada = sim.add_login("Ada")
+    options = app.Options(vault="file", environ=tidegate.environ)
+    with start_blocking_portal("asyncio") as portal, app.alone_in_thread(tidegate.paths, options) as order:
+        offer = order("begin_login", {"browser": False, "label": "Ada"})
+        page = portal.call(allow, offer["paste_url"], ada)
+        order("paste_login", {"id": offer["id"], "text": code_shown(page.text)})
+    return tidegate
+
+
+@pytest.mark.parametrize(("answer", "ended"), [("y", True), ("", False)])
+def test_remove_asks_whether_to_end_the_login(
+    signed_in: Tidegate, sim: SimulatedProvider, answer: str, ended: bool
+) -> None:
+    code, shown = signed_in.at_terminal(
+        "remove", "Ada", answers=[("delete its credential?", "y"), ("at the provider too?", answer)]
+    )
+
+    assert code == 0, shown
+    assert ("Its login was ended at the provider" in shown) is ended
+    assert any(received.path == "/v1/oauth/revoke" for received in sim.received) is ended
+    assert signed_in.json("list") == []
+
+
+@pytest.mark.parametrize(("words", "ended"), [(["--yes"], False), (["--yes", "--revoke"], True)])
+def test_script_ends_a_login_only_when_it_says_so(
+    signed_in: Tidegate, sim: SimulatedProvider, words: list[str], ended: bool
+) -> None:
+    assert signed_in("remove", "Ada", *words).exit_code == 0
+    assert any(received.path == "/v1/oauth/revoke" for received in sim.received) is ended
+
+
+def test_what_info_shows_of_a_login_is_never_the_token(signed_in: Tidegate, sim: SimulatedProvider) -> None:
+    (ada,) = sim.accounts
+    shown = signed_in("info", "Ada").stdout
+
+    for said in (ada.account_uuid, ada.organization_uuid, "Claude subscription (max)", "generation 1", "ends at"):
+        assert said in shown
+    assert ada.access not in shown + json.dumps(signed_in.json("info", "Ada"))
+
+
+def test_what_could_be_imported_is_said_before_the_first_account(tidegate: Tidegate) -> None:
+    put(Path(tidegate.environ["HOME"]) / ".config/opencode/opencode-go-accounts.json", "opencode-go-accounts.json")
+    offer = "Found 2 accounts of opencode-go-multi-auth: `tidegate import` takes them over"
+
+    listed, status = tidegate("list").stdout, tidegate("status").stdout
+    _, adding = tidegate.at_terminal("add", "go", answers=[("Key", "sk-other")])
+    _, more = tidegate.at_terminal("add", "api-key", answers=[("Key", KEY)])
+
+    assert offer in listed
+    assert offer in status
+    assert adding.startswith(offer)
+    assert offer not in more + tidegate("list").stdout
 
 
 def test_a_pin_outlives_the_command(two: Tidegate) -> None:
@@ -248,7 +335,7 @@ def test_settings_are_shown_and_changed(tidegate: Tidegate) -> None:
     assert bad.exit_code == 2
     assert "1 to 65535" in bad.stderr
 
-    assert tidegate("strategy").stdout == "least-utilized\n"
+    assert tidegate("strategy").stdout == f"{Settings().strategy}\n"
     assert tidegate("strategy", "sticky").exit_code == 0
     assert tidegate("strategy", "sticky").exit_code == 3
 

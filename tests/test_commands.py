@@ -8,7 +8,7 @@ import pytest
 from core import config
 from core.admission import MAX_KEY_BYTES
 from core.errors import NothingToDo, SignInFailed, TidegateError, UsageError, VaultError
-from core.model import AccountId, AccountKind, Changed, CredentialRejected, SignIn, Strategy
+from core.model import AccountId, AccountKind, Changed, CredentialRejected, Serves, SignIn, Strategy
 from tests.fakes import SimulatedProvider, allow, code_shown
 from tests.instance import LOCAL_KEY, Instance, instance
 
@@ -266,7 +266,7 @@ async def test_remove_deletes_account_and_credential(three: Instance) -> None:
 
     done = await three.commands.run("remove", {"account": "home"})
 
-    assert done["text"] == "Removed Home"
+    assert done["text"] == "Removed Home. The key itself stays valid: delete it in the Anthropic Console"
     assert three.labels == ["Work", "Go"]
     assert not any(gone in name for name in three.vault.items)
     assert [account.label for account in _saved(three).accounts] == ["Work", "Go"]
@@ -343,6 +343,37 @@ async def test_when_a_change_cannot_be_saved_nothing_has_changed(three: Instance
     assert three.labels == ["Work", "Home", "Go"]
 
 
+async def test_serves_changes_for_whom_an_account_is(three: Instance) -> None:
+    done = await three.commands.run("serves", {"account": "Work", "serves": "claude-code"})
+
+    assert done["text"] == "Work serves Claude Code only"
+    assert three.config.current.accounts[0].serves is Serves.CLAUDE_CODE
+    assert three.engine.snapshot().accounts[0].serves is Serves.CLAUDE_CODE
+    assert _saved(three).accounts[0].serves is Serves.CLAUDE_CODE
+    with pytest.raises(NothingToDo):
+        await three.commands.run("serves", {"account": "Work", "serves": "claude-code"})
+    with pytest.raises(UsageError):
+        await three.commands.run("serves", {"account": "Work", "serves": "emacs"})
+
+
+async def test_plan_limits_are_switched_for_subscriptions_only(online: Instance, sim: SimulatedProvider) -> None:
+    await _sign_in(online, sim, "Ada", label="Work")
+    await online.commands.run("add_key", {"kind": "api-key", "key": sim.add_api_key("Team").key, "label": "Team"})
+
+    on = await online.commands.run("plan_limits", {"account": "Work", "on": True})
+    assert online.engine.snapshot().accounts[0].plan_limits_only
+    assert _saved(online).accounts[0].plan_limits_only
+    with pytest.raises(NothingToDo):
+        await online.commands.run("plan_limits", {"account": "Work", "on": True})
+    off = await online.commands.run("plan_limits", {"account": "Work", "on": False})
+
+    assert on["text"] == "Work rests when its plan is spent"
+    assert off["text"] == "Work may go on into paid extra usage"
+    assert not online.config.current.accounts[0].plan_limits_only
+    with pytest.raises(UsageError, match="no plan"):
+        await online.commands.run("plan_limits", {"account": "Team", "on": True})
+
+
 # --- who serves ---
 
 
@@ -407,7 +438,7 @@ async def test_order_names_each_account_once(three: Instance, accounts: list[str
 
 
 async def test_strategy_is_told_and_chosen(three: Instance) -> None:
-    assert (await three.commands.run("strategy", {}))["text"] == "least-utilized"
+    assert (await three.commands.run("strategy", {}))["text"] == str(three.engine.pool.strategy)
 
     await three.commands.run("strategy", {"name": "sticky"})
 

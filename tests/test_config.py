@@ -172,6 +172,23 @@ def test_a_newer_file_that_does_not_read_stays_where_it_is(path: Path) -> None:
     assert path.read_bytes() == newer
 
 
+def test_whole_config_can_be_looked_at_without_touching_it(path: Path) -> None:
+    assert config.peek(path) is None
+    saved = Config("install", settings=Settings(port=9000))
+    config.save(path, saved)
+    assert config.peek(path) == saved
+
+    path.write_text("{ oops")
+    with pytest.raises(TidegateError, match="cannot be read"):
+        config.peek(path)
+    assert path.read_text() == "{ oops"
+
+
+def test_changed_settings_are_those_not_at_their_default() -> None:
+    assert config.changed_settings(Settings()) == {}
+    assert config.changed_settings(Settings(port=9000, notifications=False)) == {"port": "9000", "notifications": "off"}
+
+
 def test_a_glance_reads_settings_and_touches_nothing(path: Path) -> None:
     assert config.glance(path) == Settings()
     config.save(path, dataclasses.replace(BOTH, settings=Settings(port=9000)))
@@ -282,7 +299,7 @@ def test_an_endpoint_is_changed_by_name() -> None:
         ("port", "0", "1 to 65535"),
         ("port", "65536", "1 to 65535"),
         ("port", "８４", "1 to 65535"),
-        ("strategy", "best", "sticky, least-utilized, round-robin"),
+        ("strategy", "best", "sticky, round-robin"),
         ("passthrough", "maybe", "on or off"),
         ("quiet_hours", "22-7", "off, or two times"),
         ("quiet_hours", "22:00", "off, or two times"),

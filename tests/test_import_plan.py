@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.import_plan import LONGEST_LIFE_S, Held, Import, Skip, Step, Update, plan
-from core.imports.found import Found, Problem
+from core.imports.found import Choices, Found, Preferences, Problem
 from core.known import SETUP_TOKEN_LIFE_S, identity_of
-from core.model import Account, AccountId, AccountKind, ApiKey, Identity, OAuthTokens
+from core.model import Account, AccountId, AccountKind, ApiKey, Credential, Identity, OAuthTokens, Serves
 
 NOW = 1_767_225_600.0
 HOUR_S = 3_600.0
@@ -45,7 +45,7 @@ def test_login_is_borrowed_without_what_could_renew_it() -> None:
         credential=OAuthTokens("access", "", NOW + HOUR_S, ("user:inference",)),
         enabled=True,
         program="Claude Code",
-        borrowed=True,
+        borrowed_from="Claude Code",
     )
 
 
@@ -55,7 +55,7 @@ def test_key_is_an_account_of_its_own(kind: AccountKind) -> None:
 
     assert isinstance(step, Import)
     assert (step.label, step.kind, step.credential, step.enabled) == ("Work", kind, ApiKey("sk-1"), False)
-    assert not step.borrowed
+    assert not step.borrowed_from
     assert step.identity == identity_of("sk-1")
 
 
@@ -65,7 +65,7 @@ def test_setup_token_belongs_to_nobody_else_and_lasts_a_year() -> None:
     assert isinstance(step, Import)
     assert isinstance(step.credential, OAuthTokens)
     assert step.credential.expires_at == NOW + SETUP_TOKEN_LIFE_S
-    assert not step.borrowed
+    assert not step.borrowed_from
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_borrowed_login_takes_a_newer_token() -> None:
     here = held(ADA, borrowed_from="Claude Code", ends_s=-HOUR_S)
 
     assert one(login("newer", identity=ADA), here) == Update(
-        here.account, OAuthTokens("newer", "", NOW + HOUR_S), "Claude Code"
+        here.account, OAuthTokens("newer", "", NOW + HOUR_S), "Claude Code", "Claude Code"
     )
 
 
@@ -131,6 +131,85 @@ def test_borrowed_login_takes_a_newer_token() -> None:
 )
 def test_who_is_not_known_to_be_the_same_is_another(found: Found, here: Held) -> None:
     assert isinstance(one(found, here), Import)
+
+
+# --- accounts of an export, which may come without a credential ---
+
+
+CHOICES = Choices(Serves.CLAUDE_CODE, plan_limits_only=True, muted=True)
+
+
+def exported(secret: str = "", **more: object) -> Found:
+    return replace(Found("Tidegate's export", CLAUDE, secret, "Work", ADA, choices=CHOICES), **more)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        exported(),
+        exported("access", expires_at=NOW - HOUR_S, borrowed_from="another Tidegate"),
+        exported("access", borrowed_from="another Tidegate"),
+        exported(kind=API, identity=identity_of("sk-1")),
+    ],
+    ids=["without", "ended", "without-end", "key"],
+)
+def test_account_without_its_credential_keeps_its_place_and_choices(found: Found) -> None:
+    step = one(found)
+
+    assert step == Import("Work", found.kind, found.identity, None, True, "Tidegate's export", choices=CHOICES)
+
+
+def test_exported_login_is_borrowed_from_who_renews_it() -> None:
+    step = one(exported("access", expires_at=NOW + HOUR_S, borrowed_from="another Tidegate"))
+
+    assert isinstance(step, Import)
+    assert (step.borrowed_from, step.choices) == ("another Tidegate", CHOICES)
+    assert step.credential == OAuthTokens("access", "", NOW + HOUR_S)
+
+
+def test_exported_setup_token_is_nobody_elses() -> None:
+    step = one(exported("access", expires_at=NOW + HOUR_S, identity=Identity()))
+
+    assert isinstance(step, Import)
+    assert (step.borrowed_from, step.identity) == ("", identity_of("access"))
+
+
+def test_account_that_nothing_tells_apart_is_not_taken_without_its_login() -> None:
+    assert one(exported(identity=Identity(email="ada@example.org"))) == Skip(
+        "Work", "Tidegate's export", "it comes without its login"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "identity", "kind", "credential"),
+    [
+        (exported("access", expires_at=NOW + HOUR_S), ADA, CLAUDE, OAuthTokens("access", "", NOW + HOUR_S)),
+        (login(identity=ADA), ADA, CLAUDE, OAuthTokens("access", "", NOW + HOUR_S)),
+        (key("sk-1"), identity_of("sk-1"), API, ApiKey("sk-1")),
+    ],
+)
+def test_account_that_is_here_without_a_credential_takes_one(
+    found: Found, identity: Identity, kind: AccountKind, credential: Credential
+) -> None:
+    here = replace(held(identity, kind), empty=True)
+
+    step = one(found, here)
+
+    assert isinstance(step, Update)
+    assert (step.account, step.credential) == (here.account, credential)
+
+
+def test_account_that_is_here_is_left_alone_by_one_without_a_credential() -> None:
+    for empty in (True, False):
+        assert one(exported(), replace(held(ADA), empty=empty)) == Skip(
+            "Here", "Tidegate's export", "it is here already"
+        )
+
+
+def test_settings_come_after_the_accounts_and_before_the_problems() -> None:
+    settings, problem = Preferences("/f", {"strategy": "sticky"}), Problem("/f", "account 2: it is not an object")
+
+    assert plan([settings, problem, key()], [], NOW)[1:] == (settings, problem)
 
 
 # --- what is found twice ---
@@ -170,6 +249,14 @@ def test_account_in_two_places_comes_from_where_its_token_lives_longest() -> Non
     assert (added.label, added.enabled, added.program) == ("Work", False, "Claude Code")
     assert (added.credential.access, added.identity) == ("new", ADA)
     assert skipped == Skip("Work", "claude-swap", "the same account comes from Claude Code")
+
+
+def test_account_of_an_export_keeps_its_choices_when_its_login_is_found_elsewhere() -> None:
+    added, _ = plan([exported(), login("access", identity=ADA)], [], NOW)
+
+    assert isinstance(added, Import)
+    assert (added.label, added.choices, added.borrowed_from) == ("Work", CHOICES, "Claude Code")
+    assert added.credential is not None
 
 
 # --- labels and order ---
@@ -221,6 +308,8 @@ FOUND = st.builds(
     st.booleans(),
     st.sampled_from([None, 0.0, NOW - 1, NOW + HOUR_S, NOW + 2 * HOUR_S, 4e9]),
     st.sampled_from(["", "l1", "l2"]),
+    borrowed_from=st.sampled_from(["", "another Tidegate"]),
+    choices=st.sampled_from([None, CHOICES]),
 ).filter(lambda found: found.secret or found.kind is CLAUDE)
 
 
@@ -229,8 +318,9 @@ def test_whatever_is_found_once_imported_the_next_plan_adds_nothing(found: list[
     steps = [step for step in plan(found, [], NOW) if isinstance(step, Import)]
     here = [
         Held(
-            Account(AccountId(str(n)), s.label, s.kind, s.identity, borrowed_from=s.program if s.borrowed else ""),
+            Account(AccountId(str(n)), s.label, s.kind, s.identity, borrowed_from=s.borrowed_from),
             s.credential.expires_at if isinstance(s.credential, OAuthTokens) else None,
+            empty=s.credential is None,
         )
         for n, s in enumerate(steps)
     ]

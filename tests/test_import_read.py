@@ -1,3 +1,4 @@
+import json
 import os
 import sqlite3
 import sys
@@ -8,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from core import import_read
-from core.errors import UsageError, VaultLocked
-from core.import_read import Where, below, everywhere
+from core.errors import TidegateError, UsageError, VaultLocked
+from core.import_read import PassphraseWanted, Where, below, everywhere
 from core.imports import IMPORTERS
-from core.imports.found import Found, KeychainItem, Problem
+from core.imports.found import Finding, Found, KeychainItem, Problem
 from tests.account_files import ADA, content, found_in, nowhere, put, put_claude_swap, state_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links, and locks that let others read")
@@ -39,7 +40,7 @@ def home_of_ada(home: Path) -> Path:
     return home
 
 
-def programs(found: list[Found | Problem]) -> set[str]:
+def programs(found: list[Finding]) -> set[str]:
     return {one.program for one in found if isinstance(one, Found)}
 
 
@@ -180,7 +181,71 @@ def test_folder_is_read_file_by_file_and_may_hold_other_things(tmp_path: Path) -
     assert not [one for one in found if isinstance(one, Problem)]
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "config.yml"])
+def test_yaml_is_not_read_and_the_person_is_told_what_to_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("claude-api-key:\n  - api-key: sk-ant-api03-EXAMPLE\n")
+
+    (problem,) = found_in(tmp_path / name)
+
+    assert isinstance(problem, Problem)
+    assert "`tidegate add api-key`" in problem.why
+
+
+# --- sealed exports ---
+
+
+def opened(path: Path, passphrase: str) -> list[Finding]:
+    return list(below(path, Where(path.parent, {}, "linux", passphrase=passphrase)))
+
+
+def test_passphrase_opens_a_sealed_export(tmp_path: Path) -> None:
+    sealed = put(tmp_path / "export.json", "tidegate-export-sealed.json")
+    plain = put(tmp_path / "plain.json", "tidegate-export.json")
+
+    found = opened(sealed, "correct horse battery")
+
+    assert [one for one in found if isinstance(one, Found)] == [
+        one for one in found_in(plain) if isinstance(one, Found)
+    ]
+    assert len(found) == 4
+
+
+def test_without_a_passphrase_a_sealed_export_asks_for_one(tmp_path: Path) -> None:
+    with pytest.raises(PassphraseWanted):
+        found_in(put(tmp_path / "export.json", "tidegate-export-sealed.json"))
+
+
+def test_wrong_passphrase_and_a_changed_export_are_told_apart(tmp_path: Path) -> None:
+    path = put(tmp_path / "export.json", "tidegate-export-sealed.json")
+    with pytest.raises(TidegateError, match=r"This passphrase does not open export\.json"):
+        opened(path, "incorrect horse")
+
+    sealed = json.loads(path.read_text())
+    sealed["sealed"]["content"] = sealed["sealed"]["content"][:-4]
+    path.write_text(json.dumps(sealed))
+    with pytest.raises(TidegateError, match="changed after it was made"):
+        opened(path, "correct horse battery")
+
+
+def test_sealed_export_in_a_folder_does_not_hide_the_others(tmp_path: Path) -> None:
+    put(tmp_path / "a.json", "tidegate-export-sealed.json")
+    put(tmp_path / "b.json", "cliproxy-claude.json")
+
+    problem, other = found_in(tmp_path)
+
+    assert problem == Problem(str(tmp_path / "a.json"), "it is a sealed export: import it by its name")
+    assert isinstance(other, Found)
+
+
 # --- databases ---
+
+
+def test_database_larger_than_one_wants_to_copy_is_told(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.db", "ccflare.sql")
+
+    (problem,) = below(path, Where(tmp_path, {}, "linux", max_database_bytes=1024))
+
+    assert problem == Problem(str(path), "it is larger than 1,024 bytes")
 
 
 @posix

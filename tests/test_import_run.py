@@ -12,8 +12,11 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from core import app
-from core.errors import LoginNeeded, NothingToDo, RefreshFailed, UsageError
-from core.model import Account
+from core.errors import LoginNeeded, NothingToDo, RefreshFailed, TidegateError, UsageError
+from core.import_run import wanted
+from core.imports import tidegate as tidegate_export
+from core.known import identity_of
+from core.model import Account, AccountId, ApiKey, Credential, OAuthTokens, Serves, Settings, SignIn, Strategy
 from core.vault import Vault
 from core.wording import TERMS, clock_time
 from tests.account_files import SIGN, put, state_of
@@ -313,3 +316,171 @@ async def test_borrowed_login_ends_when_it_ends(tmp_path: Path) -> None:
 
         with pytest.raises(LoginNeeded):
             await offline.tokens.secret(only(offline).id)
+
+
+# --- exports of Tidegate ---
+
+
+PASSPHRASE = "correct horse battery"
+
+
+async def write_export(path: Path, held: list[tuple[Account, Credential | None]], **settings: str) -> str:
+    await anyio.Path(path).write_text(json.dumps(tidegate_export.document(held, settings, NOW)))
+    return str(path)
+
+
+def exported(simulated: SimulatedAccount, **more: Any) -> Account:
+    return Account(AccountId("x"), simulated.label, simulated.kind, simulated.identity, **more)
+
+
+async def test_exported_account_comes_with_what_the_person_chose(
+    here: Instance, sim: SimulatedProvider, tmp_path: Path
+) -> None:
+    ada, team = sim.add_login("Ada"), sim.add_api_key("Team")
+    key = Account(AccountId("y"), "Team", team.kind, identity_of(team.key), enabled=False, muted=True)
+    login = exported(ada, serves=Serves.CLAUDE_CODE, plan_limits_only=True)
+    path = await write_export(tmp_path / "e.json", [(login, ada.credential), (key, ApiKey(team.key))])
+
+    lines = await take(here, tmp_path, path=path)
+
+    first, second = here.config.current.accounts
+    assert [outcome for outcome, _ in lines] == ["import", "import"]
+    assert (first.label, first.serves, first.plan_limits_only) == ("Ada", Serves.CLAUDE_CODE, True)
+    assert (second.label, second.enabled, second.muted) == ("Team", False, True)
+    assert second.identity.organization_uuid == team.organization_uuid
+    assert await here.tokens.secret(second.id) == team.key
+
+
+async def test_exported_login_is_borrowed_and_never_renewed(
+    here: Instance, sim: SimulatedProvider, tmp_path: Path
+) -> None:
+    ada = sim.add_login("Ada")
+    path = await write_export(tmp_path / "e.json", [(exported(ada), ada.credential)])
+
+    await take(here, tmp_path, path=path)
+
+    assert only(here).borrowed_from == "another Tidegate"
+    assert await here.tokens.secret(only(here).id) == ada.access
+    with pytest.raises(RefreshFailed):
+        await here.tokens.refresh(only(here).id)
+    assert not any(ada.refresh in item for item in here.vault.items.values())
+
+
+async def test_account_without_its_credential_waits_and_signing_in_completes_it(
+    here: Instance, sim: SimulatedProvider, tmp_path: Path
+) -> None:
+    ada = sim.add_login("Ada")
+    path = await write_export(tmp_path / "e.json", [(exported(ada, serves=Serves.CLAUDE_CODE), None)])
+
+    ((outcome, text),) = await take(here, tmp_path, path=path)
+    again = await take(here, tmp_path, path=path)
+    offer = await here.commands.run("begin_login", {"kind": "claude", "browser": False})
+    shown = code_shown((await allow(offer["paste_url"], ada)).text)
+    await here.commands.run("paste_login", {"id": offer["id"], "text": shown})
+
+    assert (outcome, text) == (
+        "import",
+        "Added Ada: Claude subscription from Tidegate's export; sign in to let it serve",
+    )
+    assert [outcome for outcome, _ in again] == ["skip"]
+    assert (only(here).label, only(here).serves) == ("Ada", Serves.CLAUDE_CODE)
+    assert here.engine.pool.accounts[0].sign_in is SignIn.OK
+
+
+async def test_login_that_was_signed_out_meanwhile_comes_without_it(
+    here: Instance, sim: SimulatedProvider, tmp_path: Path
+) -> None:
+    ada = sim.add_login("Ada")
+    gone = OAuthTokens("sk-ant-oat01-EXAMPLE-gone", "", sim.clock() + 3_600)
+    path = await write_export(tmp_path / "e.json", [(exported(ada), gone)])
+
+    await take(here, tmp_path, path=path)
+
+    assert (only(here).label, only(here).borrowed_from, here.vault.items) == ("Ada", "", {})
+    assert here.engine.pool.accounts[0].sign_in is SignIn.NEEDED
+
+
+async def test_waiting_account_takes_its_login_from_another_program(
+    here: Instance, sim: SimulatedProvider, tmp_path: Path
+) -> None:
+    ada = sim.add_login("Ada")
+    await take(here, tmp_path, path=await write_export(tmp_path / "e.json", [(exported(ada), None)]))
+    await lay_login(tmp_path, ada, sim.clock() + 3_600)
+
+    ((outcome, _),) = await take(here, tmp_path)
+
+    assert outcome == "update"
+    assert (only(here).label, only(here).borrowed_from) == ("Ada", "OpenCode")
+    assert await here.tokens.secret(only(here).id) == ada.access
+    assert here.engine.pool.accounts[0].sign_in is SignIn.OK
+
+
+async def test_settings_that_nobody_changed_here_are_taken_over_at_once(
+    here: Instance, sim: SimulatedProvider, tmp_path: Path
+) -> None:
+    await here.commands.run("config_set", {"key": "hold_s", "text": "5"})
+    told = {"strategy": "sticky", "hold_s": "30.0", "notifications": "perhaps", "port": "1", "no_such": "x"}
+    path = await write_export(tmp_path / "e.json", [(exported(sim.add_login("Ada")), None)], **told)
+
+    planned = await take(here, tmp_path, path=path, dry_run=True)
+    assert here.engine.pool.strategy is not Strategy.STICKY
+    lines = await take(here, tmp_path, path=path)
+    again = await take(here, tmp_path, path=path)
+
+    assert planned[-1] == ("settings", "Would take over strategy sticky")
+    assert lines[-1] == ("settings", "Took over strategy sticky")
+    assert again[-1] == ("skip", "Settings stay as they are here")
+    assert here.engine.pool.strategy is Strategy.STICKY
+    assert (here.config.current.settings.hold_s, here.config.current.settings.port) == (5.0, 8433)
+
+
+async def test_sealed_export_asks_for_its_passphrase_and_a_wrong_one_changes_nothing(
+    here: Instance, tmp_path: Path
+) -> None:
+    path = str(put(tmp_path / "e.json", "tidegate-export-sealed.json"))
+
+    asked = await here.commands.run("import", {"home": str(tmp_path), "path": path})
+    with pytest.raises(TidegateError, match="does not open"):
+        await take(here, tmp_path, path=path, passphrase="incorrect horse")
+    assert here.labels == []
+    lines = await take(here, tmp_path, path=path, passphrase=PASSPHRASE, dry_run=True)
+
+    assert (asked["sealed"], list(asked["lines"])) == (True, [])
+    assert [outcome for outcome, _ in lines] == ["import", "import", "import", "settings"]
+
+
+def test_only_settings_that_can_be_set_are_wanted() -> None:
+    here = Settings(hold_s=5.0)
+
+    assert wanted({"strategy": "sticky", "hold_s": "7", "log": "loud", "x": "y"}, here) == {"strategy": "sticky"}
+    assert wanted({"strategy": str(here.strategy)}, here) == {}
+
+
+def test_whole_installation_moves_with_its_keys(tidegate: Tidegate, tmp_path: Path) -> None:
+    for label, kind, key in (("Team", "api-key", "sk-ant-api03-EXAMPLE-1"), ("Go", "go", "sk-EXAMPLE-2")):
+        tidegate("add", kind, "--label", label, input=key)
+    tidegate("order", "Go")
+    tidegate("disable", "Team")
+    tidegate("serves", "Team", "claude-code")
+    path = tmp_path / "moved.json"
+
+    done = tidegate("export", str(path), "--with-credentials", input=f"{PASSPHRASE}\n")
+    there = Tidegate(tmp_path / "there")
+    there.environ = tidegate.environ
+    refused = there("import", str(path), input="not the passphrase")
+    moved = there("import", str(path), input=f"{PASSPHRASE}\n")
+    again = there("import", str(path), input=PASSPHRASE)
+
+    assert done.exit_code == 0, done.output
+    assert (refused.exit_code, refused.stderr.splitlines()[0]) == (
+        1,
+        "Error: This passphrase does not open moved.json",
+    )
+    assert moved.exit_code == 0, moved.output
+    assert again.exit_code == 3
+    kept = ("label", "kind", "enabled", "serves")
+    assert [[view[name] for name in kept] for view in there.json("list")] == [
+        [view[name] for name in kept] for view in tidegate.json("list")
+    ]
+    assert there("add", "go", input="sk-EXAMPLE-2").exit_code == 3
+    assert SIGN not in done.output + refused.output + moved.output + path.read_text()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.imports import IMPORTERS, folders, recognised
+from core.imports import IMPORTERS, folders, recognised, tidegate
 from core.imports.entry import Malformed, decoded, epoch_s, fingerprint, token
-from core.imports.found import Database, Document, Found, KeychainItem, Problem
-from core.model import AccountKind
+from core.imports.found import Choices, Database, Document, Found, KeychainItem, Preferences, Problem
+from core.model import Account, AccountKind, ApiKey, Credential, Identity, OAuthTokens, Serves
 from tests import account_files
 from tests.account_files import ADA, ENDS_AT, GRACE, SIGN, content, found_in, put
 
@@ -79,6 +79,16 @@ FILES: dict[str, tuple[str, list[Seen]]] = {
     "cliproxy-codex.json": ("cliproxy", []),
     "claude-swap-export.json": ("claude-swap-export", [("claude-swap", CLAUDE, "work", "export", True)]),
     "claude-swap-export-encrypted.json": ("claude-swap-export", []),
+    "tidegate-export.json": (
+        "tidegate",
+        [
+            ("Tidegate's export", CLAUDE, "Work", "tidegate", True),
+            ("Tidegate's export", API, "Team", "team", False),
+            ("Tidegate's export", GO, "Go", "", True),
+        ],
+    ),
+    "tidegate-export-malformed.json": ("tidegate", [("Tidegate's export", CLAUDE, "Bare", "", True)]),
+    "tidegate-export-newer.json": ("tidegate", []),
 }
 PROBLEMS = {
     "opencode-2.sql": ["account 'Broken': it is not valid JSON"],
@@ -95,6 +105,14 @@ PROBLEMS = {
         "account 'keyless': it has no key",
     ],
     "claude-swap-export-encrypted.json": ["it is encrypted; export it without a passphrase"],
+    "tidegate-export-malformed.json": [
+        "account 1: it is not an object",
+        "account 'Future': it is of a kind that this Tidegate does not know",
+        "account 'Choosy': it is of a kind that this Tidegate does not know",
+        "account 'Smuggled': its token cannot be one",
+        "account 'Microseconds': its end is a time that cannot be",
+    ],
+    "tidegate-export-newer.json": ["it is an export of a newer Tidegate"],
 }
 
 
@@ -214,6 +232,7 @@ WORDS = [
         "enabled",
     ),
     *("access_token", "refresh_token", "expired", "multi-oauth", "activeIndex", "rotationIndex", "swapVersion"),
+    *("tidegate_export", "settings", "kind", "go", "serves", "expires_at"),
 ]
 SHAPED = st.recursive(
     JSON | st.sampled_from(WORDS),
@@ -227,7 +246,9 @@ def test_no_importer_breaks_whatever_it_is_given(shape: object) -> None:
     for importer in IMPORTERS.values():
         if importer.fits(shape):
             beside = {name: json.dumps(shape).encode() for name in importer.beside}
-            assert all(isinstance(one, Found | Problem) for one in importer.read(Document("f", shape, beside)))
+            assert all(
+                isinstance(one, Found | Preferences | Problem) for one in importer.read(Document("f", shape, beside))
+            )
 
 
 # --- who it is ---
@@ -264,6 +285,92 @@ def test_identity_needs_account_and_organisation(golden: Callable[[str], Path]) 
     assert (proxy.identity.account_uuid, proxy.identity.organization_uuid) == GRACE
     assert [account.identity.account_uuid for account in pool] == ["", ""]
     assert [account.identity.email for account in pool] == ["ada@example.org", ""]
+
+
+# --- Tidegate's own export ---
+
+
+def test_export_tells_what_the_person_chose(golden: Callable[[str], Path]) -> None:
+    work, team, go = accounts(golden("tidegate-export.json"))
+
+    assert (work.choices, team.choices, go.choices) == (
+        Choices(Serves.CLAUDE_CODE, plan_limits_only=True),
+        Choices(muted=True),
+        Choices(),
+    )
+    assert (work.borrowed_from, work.identity.account_uuid, work.identity.plan) == ("another Tidegate", ADA[0], "max")
+    assert (team.identity.account_uuid, go.identity.account_uuid) == ("", "key:fedcba9876543210")
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("tidegate-export.json", {"strategy": "sticky", "hold_s": "30.0"}),
+        ("tidegate-export-malformed.json", {"strategy": "sticky", "hold_s": ""}),
+    ],
+)
+def test_settings_of_an_export_are_those_of_no_machine(
+    golden: Callable[[str], Path], name: str, texts: dict[str, str]
+) -> None:
+    (settings,) = [one for one in found_in(golden(name)) if isinstance(one, Preferences)]
+
+    assert settings.texts == texts
+
+
+CREDENTIALS = st.one_of(
+    st.none(),
+    st.builds(ApiKey, st.from_regex(r"sk-[a-zA-Z0-9]{1,40}", fullmatch=True)),
+    st.builds(
+        OAuthTokens,
+        st.from_regex(r"sk-ant-oat01-[a-zA-Z0-9]{1,40}", fullmatch=True),
+        st.sampled_from(["", "sk-ant-ort01-SECRET"]),
+        st.floats(1_600_000_000, 4_000_000_000).map(lambda at: round(at, 3)),
+        st.sampled_from([(), ("user:inference",)]),
+    ),
+)
+NAMES = st.text(st.characters(categories=["L", "N"]), max_size=10)
+ACCOUNTS = st.builds(
+    Account,
+    id=st.just("a1"),
+    label=NAMES.filter(bool),
+    kind=st.sampled_from(AccountKind),
+    identity=st.builds(Identity, NAMES, NAMES, NAMES, NAMES),
+    enabled=st.booleans(),
+    serves=st.sampled_from(Serves),
+    borrowed_from=st.sampled_from(["", "Claude Code"]),
+    plan_limits_only=st.booleans(),
+    muted=st.booleans(),
+)
+
+
+@given(st.lists(st.tuples(ACCOUNTS, CREDENTIALS), max_size=4), st.floats(0, 2e9))
+def test_what_is_written_is_read_again_without_what_could_renew_it(
+    held: list[tuple[Account, Credential | None]], made_at: float
+) -> None:
+    held = [(a, c) for a, c in held if c is None or isinstance(c, OAuthTokens) == (a.kind is AccountKind.CLAUDE)]
+    raw = json.dumps(tidegate.document(held, {"strategy": "sticky", "port": "9000"}, made_at))
+
+    assert "ort01" not in raw
+    *found, settings = tidegate.read(Document("export.json", decoded(raw.encode())))
+    assert settings == Preferences("export.json", {"strategy": "sticky"})
+    for (account, credential), one in zip(held, found, strict=True):
+        assert isinstance(one, Found)
+        assert (one.label, one.kind, one.enabled) == (account.label, account.kind, account.enabled)
+        assert one.choices == Choices(account.serves, account.plan_limits_only, account.muted)
+        assert one.identity == account.identity
+        match credential:
+            case None:
+                assert (one.secret, one.borrowed_from) == ("", account.borrowed_from)
+            case ApiKey(key=key):
+                assert one.secret == key
+            case OAuthTokens():
+                owner = "another Tidegate" if credential.refresh else account.borrowed_from
+                assert (one.secret, one.expires_at, one.scopes, one.borrowed_from) == (
+                    credential.access,
+                    credential.expires_at,
+                    credential.scopes,
+                    owner,
+                )
 
 
 # --- claude-swap's store ---

@@ -242,6 +242,18 @@ def test_a_throttle_says_how_long_when_it_was_told(retry_after: str | None, wait
     assert answer(429, b"", retry_after) == Throttled(wait_s)
 
 
+@pytest.mark.parametrize(
+    ("token_url", "url"),
+    [
+        (Endpoints().anthropic_token_url, "https://platform.claude.com/v1/oauth/revoke"),
+        ("http://127.0.0.1:8/v1/oauth/token", "http://127.0.0.1:8/v1/oauth/revoke"),
+        ("https://example.com/grant", ""),
+    ],
+)
+def test_login_is_ended_beside_the_token_endpoint(token_url: str, url: str) -> None:
+    assert oauth.revoke_url(token_url) == url
+
+
 def test_the_providers_words_are_shown_in_one_short_line() -> None:
     said = answer(400, {"error": "invalid_grant", "error_description": "Refresh\ntoken " + "x" * 500})
 

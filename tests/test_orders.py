@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from core.model import AccountKind
-from core.orders import AddKey, LocalKey, PasteLogin
+from core.orders import AddKey, ImportFrom, LocalKey, PasteLogin
 
 SECRET = "sk-ant-api03-SECRET"
 
@@ -13,6 +13,7 @@ SECRET = "sk-ant-api03-SECRET"
         AddKey(AccountKind.API_KEY, SECRET),
         PasteLogin("1", SECRET),
         LocalKey(SECRET),
+        ImportFrom("/home/ada", passphrase=SECRET),
     ],
 )
 def test_what_holds_a_secret_does_not_show_it(value: object) -> None:

@@ -1,35 +1,106 @@
 import dataclasses
 import io
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from core import terminal
-from core.model import Move, Snapshot, Standing, Strategy
-from tests.test_page import HOME, SNAPSHOT, WORK
+from core.model import (
+    AccountId,
+    AccountKind,
+    AccountView,
+    ExtraUsage,
+    Level,
+    LoginHealth,
+    LoginState,
+    ModelFamily,
+    Move,
+    ProviderName,
+    Snapshot,
+    Standing,
+    Strategy,
+    WindowView,
+)
+from core.orders import AccountError, AccountInfo
+from core.wording import clock_time
+
+NOW = 1_790_000_000.0
+HOUR_S = 3_600.0
+WORK = AccountView(
+    AccountId("a1"),
+    "Work",
+    AccountKind.CLAUDE,
+    ProviderName.ANTHROPIC,
+    Standing.READY,
+    Level.WARN,
+    windows=(
+        WindowView("5h", 0.72, NOW + HOUR_S, Level.WARN, seen_at=NOW - 180),
+        WindowView("7d", 1.3, None, Level.SPENT, ModelFamily("opus"), seen_at=NOW - 3 * HOUR_S),
+        WindowView("odd", None, None, Level.UNKNOWN),
+    ),
+    active=True,
+    reason="week resets first",
+    pinned=True,
+    email="ada@example.org",
+    plan="max",
+)
+HOME = AccountView(
+    AccountId("b2"),
+    "Home",
+    AccountKind.GO,
+    ProviderName.OPENCODE_GO,
+    Standing.COOLING,
+    Level.SPENT,
+    detail="5 h window full",
+    until_at=NOW + 500,
+)
+SNAPSHOT = Snapshot(
+    at=NOW,
+    version="9.9",
+    address="http://127.0.0.1:8433",
+    accounts=(WORK, HOME),
+    strategy=Strategy.STICKY,
+    moves=(Move(NOW, "Home", "Work", "5 h window full", NOW + 500),),
+)
 
 
-def _shown(monkeypatch: pytest.MonkeyPatch, encoding: str, snapshot: Snapshot = SNAPSHOT) -> str:
-    """What `status` and `list` write to a console with this encoding."""
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding=encoding, errors="replace", write_through=True)
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(sys, "stdout", stream)
-    terminal.show_status(snapshot)
-    terminal.show_account(WORK, 0.0)
-    return raw.getvalue().decode(encoding)
+def info_of(view: AccountView, **more: object) -> AccountInfo:
+    row = {field.name: getattr(view, field.name) for field in dataclasses.fields(AccountView)}
+    return AccountInfo(**{**row, "at": NOW, **more})
 
 
-def test_status_tells_where_who_why_and_how_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = _shown(monkeypatch, "utf-8")
+Shown = Callable[..., str]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """What `status` and `info` write to a console with this encoding."""
+
+    def shown(snapshot: Snapshot = SNAPSHOT, info: AccountInfo | None = None, encoding: str = "utf-8") -> str:
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding=encoding, errors="replace", write_through=True)
+        with monkeypatch.context() as patch:
+            patch.setenv("COLUMNS", "140")
+            patch.setattr(sys, "stdout", stream)
+            terminal.show_status(snapshot)
+            terminal.show_account(info or info_of(WORK))
+        return raw.getvalue().decode(encoding)
+
+    return shown
+
+
+def test_status_tells_where_who_why_and_how_full(shown: Shown) -> None:
+    text = shown()
 
     for said in (
         "Tidegate 9.9: running at http://127.0.0.1:8433, strategy sticky",
         "Work serves anthropic: week resets first",
+        "Claude subscription (max)",
         "5 h ███████░░░ 72 %",
-        "opus week ██████████ 100 %",
+        "opus week ██████████ 100 %, read 3 h 00 min ago",
         "odd ░░░░░░░░░░ –",
-        "resting: 5 h window full, until",
+        f"5 h window full until {clock_time(NOW + 500, NOW)}",
         "ready (pinned)",
         "Home → Work: 5 h window full",
         "ada@example.org",
@@ -37,22 +108,126 @@ def test_status_tells_where_who_why_and_how_full(monkeypatch: pytest.MonkeyPatch
         assert said in text
 
 
+def test_age_of_a_fresh_reading_is_said_only_where_everything_is(shown: Shown) -> None:
+    listed, _, told = shown(info=info_of(WORK)).partition("ada@example.org")
+
+    assert "read 3 min ago" not in listed
+    assert "read 3 min ago" in told
+
+
+def test_list_says_what_is_paid_extra_and_whose_limits_are_shared(shown: Shown) -> None:
+    team = dataclasses.replace(
+        WORK, shares_with=("Spare", "CI"), extra_usage=ExtraUsage(enabled=True, in_use=True, utilization=0.4)
+    )
+
+    text = shown(dataclasses.replace(SNAPSHOT, accounts=(team,)))
+
+    assert "Shares limits with Spare, CI" in text
+    assert "Extra usage in use, 40 % of its limit spent" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"login": LoginHealth(LoginState.RENEWING)}, "refreshing (pinned)"),
+        ({"login": LoginHealth(LoginState.IN_DOUBT)}, "login in doubt, tried again by itself (pinned)"),
+        (
+            {"login": LoginHealth(LoginState.ENDING, NOW + HOUR_S)},
+            f"sign in again by {clock_time(NOW + HOUR_S, NOW)} (pinned)",
+        ),
+        ({"login": LoginHealth(LoginState.UNSAVED)}, "login renewed, not saved yet (pinned)"),
+        (
+            {"borrowed_from": "Claude Code", "login": LoginHealth(ends_at=NOW + HOUR_S)},
+            f"borrowed from Claude Code until {clock_time(NOW + HOUR_S, NOW)} (pinned)",
+        ),
+        (
+            {"borrowed_from": "Claude Code", "standing": Standing.SIGN_IN, "pinned": False},
+            "sign in again (borrowed from Claude Code)",
+        ),
+        ({"pinned_until_at": NOW + HOUR_S}, f"ready (pinned until {clock_time(NOW + HOUR_S, NOW)})"),
+        ({"standing": Standing.LOCKED, "pinned": False}, "keychain locked"),
+        ({"standing": Standing.DISABLED, "detail": "disabled", "pinned": False}, "disabled"),
+    ],
+)
+def test_state_is_said_in_words(change: dict[str, object], words: str) -> None:
+    assert terminal.state(dataclasses.replace(WORK, **change), NOW) == words
+
+
+def test_info_tells_everything_with_its_age(shown: Shown) -> None:
+    told = info_of(
+        WORK,
+        account_uuid="1111-2222",
+        organization_uuid="6666-7777",
+        added_at=NOW - 40 * 86_400,
+        login=LoginHealth(ends_at=NOW + 5 * HOUR_S),
+        own_login=True,
+        generation=7,
+        renewed_at=NOW - 3 * HOUR_S,
+        renewal_due_at=NOW + 4 * HOUR_S,
+        plan_limits_only=True,
+        extra_usage=ExtraUsage(enabled=False, seen_at=NOW - 60),
+        errors=(AccountError(NOW - 120, "The provider did not answer"),),
+        served=12,
+        last_used_at=NOW - 30,
+    )
+
+    text = shown(info=told).partition("Account uuid")[2]
+
+    for said in (
+        "1111-2222",
+        "6666-7777",
+        clock_time(NOW - 40 * 86_400, NOW),
+        (
+            f"renewed 3 h 00 min ago, ends at {clock_time(NOW + 5 * HOUR_S, NOW)}, "
+            f"renewed again at {clock_time(NOW + 4 * HOUR_S, NOW)} (generation 7)"
+        ),
+        "5 h ███████░░░ 72 %",
+        "read 3 min ago",
+        "off, read 60 s ago",
+        "2 min ago: The provider did not answer",
+        "30 s ago",
+    ):
+        assert said in text
+    assert "yes: it rests when its plan is spent" in shown(info=told)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "cannot be read"),
+        ({"generation": 1}, "generation 1"),
+        (
+            {"generation": 3, "login": LoginHealth(ends_at=NOW - 60), "renewal_due_at": NOW - 1_800},
+            f"ended at {clock_time(NOW - 60, NOW)}, renewal due now (generation 3)",
+        ),
+    ],
+)
+def test_login_is_told_as_far_as_it_is_known(shown: Shown, change: dict[str, object], words: str) -> None:
+    (line,) = [line for line in shown(info=info_of(WORK, **change)).splitlines() if line.startswith("Login")]
+
+    assert line.removeprefix("Login").strip() == words
+
+
+def test_digest_of_a_key_is_no_account_id(shown: Shown) -> None:
+    assert "Account uuid" not in shown(info=info_of(HOME, account_uuid="key:0123456789abcdef"))
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
-def test_a_console_without_unicode_gets_bars_of_ascii(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
-    text = _shown(monkeypatch, encoding)
+def test_a_console_without_unicode_gets_bars_of_ascii(shown: Shown, encoding: str) -> None:
+    text = shown(encoding=encoding)
 
     assert "5 h #######--- 72 %" in text
     assert "Home -> Work" in text
 
 
-def test_nothing_is_coloured_when_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\x1b" not in _shown(monkeypatch, "utf-8")
+def test_nothing_is_coloured_when_nobody_looks(shown: Shown) -> None:
+    assert "\x1b" not in shown()
 
 
-def test_labels_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_are_shown_as_they_are(shown: Shown) -> None:
     odd = dataclasses.replace(WORK, label="[red]x[/red] :smile:", reason="[b]why[/b]")
     moves = (Move(0.0, "[i]a", "b", "[/i]c"),)
-    text = _shown(monkeypatch, "utf-8", Snapshot(at=0.0, accounts=(odd,), moves=moves, strategy=Strategy.STICKY))
+    text = shown(Snapshot(at=0.0, accounts=(odd,), moves=moves, strategy=Strategy.STICKY))
 
     assert "[red]x[/red] :smile:" in text
     assert "[b]why[/b]" in text
@@ -60,15 +235,12 @@ def test_labels_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not running" in text
 
 
-def test_a_providers_words_do_not_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_providers_words_do_not_steer_the_terminal(shown: Shown) -> None:
     evil = "\x1b]0;title\x07\x1b[2J\r\x9b31m"
-    odd = dataclasses.replace(WORK, label=evil, reason=evil, detail=evil, email=evil, windows=())
-    text = _shown(monkeypatch, "utf-8", Snapshot(at=0.0, accounts=(odd,), moves=(Move(0.0, evil, evil, evil),)))
+    odd = dataclasses.replace(
+        WORK, label=evil, reason=evil, detail=evil, email=evil, plan=evil, windows=(), shares_with=(evil,)
+    )
+    told = info_of(odd, account_uuid=evil, organization_uuid=evil, errors=(AccountError(NOW, evil),))
+    text = shown(Snapshot(at=0.0, accounts=(odd,), moves=(Move(0.0, evil, evil, evil),)), told)
 
     assert not {c for c in text if not c.isprintable()} - {"\n"}
-
-
-def test_a_disabled_account_is_disabled_and_nothing_more() -> None:
-    off = dataclasses.replace(HOME, standing=Standing.DISABLED, detail="switched off", until_at=None)
-
-    assert terminal.state(off, 0.0) == "disabled"

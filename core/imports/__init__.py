@@ -18,8 +18,9 @@ from core.imports import (
     oauth_pool,
     opencode,
     opencode_db,
+    tidegate,
 )
-from core.imports.found import Document, Found, KeychainItem, Problem
+from core.imports.found import Document, Finding, KeychainItem
 
 VARIABLES = (
     "CLAUDE_CONFIG_DIR",
@@ -55,7 +56,7 @@ class Importer:
     program: str
     places: tuple[str, ...]
     fits: Callable[[object], bool]
-    read: Callable[[Document], Iterable[Found | Problem]]
+    read: Callable[[Document], Iterable[Finding]]
     beside: tuple[str, ...] = ()
     items: Callable[[Mapping[str, str]], tuple[KeychainItem, ...]] = _no_items
     secrets: Callable[[object], Mapping[str, KeychainItem]] = _no_secrets
@@ -119,6 +120,7 @@ IMPORTERS: Mapping[str, Importer] = {
         secrets=claude_swap.keychain,
     ),
     "claude-swap-export": Importer(claude_swap.PROGRAM, (), claude_swap.fits_export, claude_swap.read_export),
+    "tidegate": Importer(tidegate.PROGRAM, (), tidegate.fits, tidegate.read),
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.model import AccountKind, Identity
+from core.model import AccountKind, Identity, Serves
 
 Row = Mapping[str, object]
 
@@ -36,6 +36,18 @@ class KeychainItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """What the person chose for an account, in an export of Tidegate. Worth having without a credential."""
+
+    serves: Serves = Serves.ANY
+    plan_limits_only: bool = False
+    muted: bool = False
+
+
+PLAIN = Choices()
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One account that another program has.
 
@@ -53,6 +65,9 @@ class Found:
     expires_at: float | None = None
     lineage: str = ""
     scopes: tuple[str, ...] = ()
+    borrowed_from: str = ""
+    """Who renews the login, when that is not `program`."""
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +76,14 @@ class Problem:
 
     path: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Settings in an export of Tidegate, in the words of `tidegate config set`."""
+
+    path: str
+    texts: Mapping[str, str]
+
+
+Finding = Found | Preferences | Problem
