@@ -9,7 +9,7 @@ import secrets
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -27,13 +27,15 @@ from core.files import Paths, instance_lock
 from core.front import Front
 from core.guard import Guard
 from core.history import EventRow, History
+from core.import_glance import Glance, arguments_for, glance, here
 from core.link import Patience
 from core.listener import Limits, Listener
 from core.logs import start_logging
-from core.model import ApiKey, Changed, Event, Notification, Settings, Snapshot
+from core.model import AccountId, ApiKey, Changed, Event, Identity, Notification, Settings, Snapshot
 from core.policy import alerts
 from core.poller import Poller
 from core.proxy import Proxy
+from core.server_clock import ServerClock, steady
 from core.sessions import Sessions
 from core.tokens import Tokens
 from core.upstream import Upstream
@@ -61,6 +63,7 @@ class Options:
     """None: the one from the settings."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     clock: Callable[[], float] = time.time
+    steady: Callable[[], float] = steady
     demo: bool = False
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
@@ -77,7 +80,7 @@ class Core:
     history: History
     pages: Sessions
     tokens: Tokens
-    usage: UsageEndpoint
+    poller: Poller
     settings: Callable[[], Settings]
     problems: tuple[str, ...]
     """What the person should read at the start: a file that was moved aside, history that cannot be saved."""
@@ -92,7 +95,8 @@ class Core:
 
         def tell(event: Event) -> None:
             message = alerts.notification(event, self.engine.pool, self.clock())
-            if message and self.engine.notifications:
+            quiet = alerts.is_quiet(self.engine.quiet_hours, self.clock())
+            if message and self.engine.notifications and not quiet:
                 show(message)
 
         self.bus.subscribe(tell)
@@ -113,6 +117,8 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
     async with AsyncExitStack() as stack:
         core, vault = await _wired(stack, paths, options)
         await _local_key_made(vault, core.config)
+        if problem := await core.tokens.open():
+            core = replace(core, problems=(*core.problems, problem))
         upstream = Upstream(_tls, options.patience)
         stack.callback(upstream.close)
         proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock)
@@ -123,6 +129,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         front = Front(proxy, lambda: _control(core))
         listener = Listener(front, options.limits)
         stack.push_async_callback(listener.close, GRACE_S)
+        stack.callback(core.bus.end_streams)  # before it: these answers have no end of their own
         await listener.start(core.settings().port if options.port is None else options.port)
         token = secrets.token_urlsafe(32)
         key_sha256 = core.config.current.local_key_sha256
@@ -130,8 +137,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         core.engine.address = f"http://127.0.0.1:{listener.port}"
         remote.announce(paths, remote.Running(os.getpid(), listener.port, token))
         stack.callback(remote.withdraw, paths)
-        poller = Poller(core.engine, core.tokens, core.usage, core.clock)
-        polling = asyncio.create_task(poller.run(), name="poller")
+        polling = asyncio.create_task(core.poller.run(), name="poller")
         stack.push_async_callback(_cancelled, polling)
         log.info("Tidegate %s listens on %s", __version__, core.engine.address)
         yield core
@@ -157,10 +163,20 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
     stack.push_async_callback(history.close)
     vault = await _vault(paths, loaded.config.install_id, options)
     stack.push_async_callback(vault.close)
-    http = _HttpClient()
+    server_clock = ServerClock(options.clock, options.steady)
+    http = _HttpClient(server_clock)
     stack.push_async_callback(http.close)
-    tokens = Tokens(vault, paths, lambda: settings().endpoints, http, options.clock)
-    stack.push_async_callback(tokens.close)
+    tokens = Tokens(
+        vault,
+        paths,
+        lambda: settings().endpoints,
+        http,
+        server_clock,
+        on_health=lambda id_, health: engine.login_health(
+            id_, replace(health, ends_at=server_clock.on_wall(health.ends_at))
+        ),
+        on_owner=lambda id_, owner: _renewed(id_, owner, engine, commands),
+    )
 
     bus = Bus()
     engine = Engine(
@@ -171,9 +187,13 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         moves=await history.moves(MOVES_KEPT),
         demo=options.demo,
     )
-    engine.notifications = settings().notifications
     engine.restore(config_file.current.accounts, await history.load_pool(), settings().strategy)
+    engine.configure(settings())
     bus.subscribe(lambda event: _remember(history, event, options.clock()))
+
+    usage = UsageEndpoint(lambda: settings().endpoints, http, options.clock)
+    poller = Poller(engine, tokens, usage, options.clock, steady=options.steady)
+    bus.subscribe(poller.heed)
 
     async def local_key() -> str:
         await _local_key_made(vault, config_file)
@@ -186,17 +206,34 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         endpoints=lambda: settings().endpoints,
         http=http,
         local_key=local_key,
+        past=history,
+        read_quota=poller.read_now,
         now=options.clock,
     )
-    stack.push_async_callback(commands.finish)
+
+    async def finish() -> None:
+        await commands.finish()
+        await tokens.close()
+        await commands.finish()  # what the last renewals began
+
+    stack.push_async_callback(finish)
     problems = tuple(text for text in (loaded.problem, history.problem) if text)
     for text in problems:
         log.warning("%s", text)
-    usage = UsageEndpoint(lambda: settings().endpoints, http, options.clock)
     core = Core(
-        engine, bus, config_file, commands, history, Sessions(), tokens, usage, settings, problems, options.clock
+        engine, bus, config_file, commands, history, Sessions(), tokens, poller, settings, problems, options.clock
     )
     return core, vault
+
+
+def _renewed(id_: AccountId, owner: Identity, engine: Engine, commands: Commands) -> None:
+    """A login was renewed. One that turns out to be another's is kept, for it is all there is, and told in the log."""
+    state = engine.pool.state(id_)
+    before = state.account.identity if state else Identity()
+    pairs = ((before.account_uuid, owner.account_uuid), (before.organization_uuid, owner.organization_uuid))
+    if any(known and told and known != told for known, told in pairs):
+        log.warning("%s: the renewed login is another person's or organisation's than before", engine.label(id_))
+    commands.renewed(id_)
 
 
 def _control(core: Core) -> asgi.App:
@@ -277,10 +314,14 @@ def _tls() -> ssl.SSLContext:
 
 
 class _HttpClient:
-    """httpx for the control plane: made on first use (50 ms), honest about who asks, not redirected, not proxied."""
+    """httpx for the control plane: made on first use (50 ms), honest about who asks, not redirected, not proxied.
 
-    def __init__(self) -> None:
+    Every answer sets the clock by which logins are judged.
+    """
+
+    def __init__(self, clock: ServerClock) -> None:
         self._client: httpx.AsyncClient | None = None
+        self._clock = clock
 
     def __call__(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -290,8 +331,12 @@ class _HttpClient:
                 timeout=CONTROL_TIMEOUT_S,
                 follow_redirects=False,
                 trust_env=False,
+                event_hooks={"response": [self._heed_date]},
             )
         return self._client
+
+    async def _heed_date(self, response: httpx.Response) -> None:
+        self._clock.heed(response.headers.get("date"))
 
     async def close(self) -> None:
         if self._client is not None:
@@ -333,13 +378,21 @@ class CoreInThread:
         self._portal.start_task_soon(self._tell_the_end, offer["id"])
         return str(offer["url"])
 
+    def look_around(self, found: Callable[[Glance], None]) -> None:
+        """Without an account, see in the background what could be imported, and tell `found` from the core's thread."""
+        self._portal.start_task_soon(self._look_around, found)
+
+    def take_over(self) -> None:
+        """Import what other programs have, and do not wait; what came of it is told by a notification."""
+        self._portal.start_task_soon(self._take_over)
+
     def dashboard_url(self) -> str:
         """The status page; good once and for a minute."""
         return self._portal.call(self._core.page_link)
 
     def stop(self) -> None:
         """Whether the process may end. Raises TidegateError while a renewed login exists in memory only."""
-        unsaved = self._portal.call(self._core.tokens.unsaved)
+        unsaved = self._portal.call(self._core.tokens.at_risk)
         if unsaved:
             labels = ", ".join(self._core.engine.label(id_) for id_ in unsaved)
             raise TidegateError(f"Not saved yet: {labels}", "Unlock the keychain; Tidegate saves it by itself.")
@@ -356,9 +409,44 @@ class CoreInThread:
 
     async def _obey(self, name: str, arguments: Mapping[str, object]) -> None:
         try:
-            await self._core.commands.run(name, arguments)
+            answer = await self._core.commands.run(name, arguments)
         except TidegateError as exc:
             self._notify(Notification(exc.title, exc.hint, key="command", urgent=True))
+        else:
+            if name in _TOLD:
+                self._notify(Notification(answer["text"], "", key="command"))
+
+    async def _look_around(self, found: Callable[[Glance], None]) -> None:
+        if self._core.engine.pool.accounts:
+            return
+        try:
+            seen = await anyio.to_thread.run_sync(glance, here(), self._core.clock())
+        except Exception:  # the edge of a task: whatever lies in those files, the tray goes on
+            log.exception("what other programs have could not be seen")
+        else:
+            found(seen)
+
+    async def _take_over(self) -> None:
+        try:
+            answer = await self._core.commands.run("import", arguments_for(here()))
+        except TidegateError as exc:
+            self._notify(Notification(exc.title, exc.hint, key="import", urgent=True))
+        else:
+            self._notify(_imported(answer["lines"]))
+
+
+_TOLD = frozenset({"remove", "refresh", "reset"})
+"""Commands whose success the menu does not show, or not at once."""
+
+
+def _imported(lines: Sequence[Mapping[str, Any]]) -> Notification:
+    """What a person should read of an import."""
+    taken = [line for line in lines if line["outcome"] in {"import", "update"}]
+    title = f"Imported {', '.join(line['label'] for line in taken)}" if taken else "Nothing was imported"
+    said = [f"{line['text']}." for line in lines if line["outcome"] == "problem"]
+    if any(line["borrowed"] for line in taken):
+        said.append("Borrowed logins end by themselves; the menu makes them Tidegate's own.")
+    return Notification(title, " ".join(said), key="import")
 
 
 def _unheard(message: Notification) -> None:

@@ -48,6 +48,11 @@ class Paths:
         return self.root / "vault.bin"
 
     @property
+    def recovery(self) -> Path:
+        """Renewed logins that the vault has not taken yet, sealed."""
+        return self.root / "recovery.bin"
+
+    @property
     def log(self) -> Path:
         """The log file."""
         return self.root / "tidegate.log"

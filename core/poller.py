@@ -1,6 +1,7 @@
 """Who is due: logins are renewed before they run out, locked vaults tried again, and quota read where nobody tells it.
 
-It wakes once a minute, and earlier only for a reading that is due.
+It wakes once a minute, and earlier only for a reading that is due. After the machine has slept, only what cannot serve
+any more is renewed at once: the network comes back in its own time, and an answer lost on the way may cost a login.
 """
 
 import asyncio
@@ -10,8 +11,9 @@ from collections.abc import Awaitable, Callable
 
 from core.engine import Engine
 from core.errors import TidegateError
-from core.model import Account, AccountId, Polling, SignIn
-from core.policy.polling import Failed, Reading, TurnedAway, Unreadable, schedule
+from core.model import Account, AccountId, Event, Polling, SignIn
+from core.policy.polling import Failed, Reading, TurnedAway, Unreadable, may_be_asked, schedule
+from core.server_clock import steady
 from core.tokens import Tokens
 from core.usage_reading import UsageEndpoint
 
@@ -20,6 +22,10 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 60.0
 """A login is renewed half an hour early, so a minute more or less is nothing; one wake-up a minute is cheap."""
 LEAST_PAUSE_S = 1.0
+CALM_S = 60.0
+"""How long after a sleep nothing is renewed that still serves."""
+ASLEEP_S = 15.0
+"""A pause that took so much longer than it should means that the machine or this process slept; less is a busy hour."""
 READS_USAGE = "user:profile"
 """The scope that the usage endpoint asks for; a setup token does not have it."""
 
@@ -36,14 +42,20 @@ class Poller:
         *,
         look_every_s: float = LOOK_EVERY_S,
         jitter: Callable[[], float] = random.random,
+        steady: Callable[[], float] = steady,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """`jitter` gives numbers from 0 to 1."""
+        """`jitter` gives numbers from 0 to 1; `steady` goes on while the machine sleeps, and nobody sets it."""
         self._engine = engine
         self._tokens = tokens
         self._usage = usage
         self._clock = clock
         self._look_every_s = look_every_s
         self._jitter = jitter
+        self._steady = steady
+        self._sleep = sleep
+        self._woken = asyncio.Event()
+        self._calm_until = 0.0
         self._started_at = clock()
 
     async def run(self) -> None:
@@ -53,19 +65,45 @@ class Poller:
                 await self._try(state.account.id, self._tokens.secret(state.account.id))
         while True:
             await self.look()
-            await asyncio.sleep(self._pause_s())
+            await self._pause(self._pause_s())
 
     async def look(self) -> None:
         """Try again what was locked, renew what is due, and read what is due."""
         for state in self._engine.pool.accounts:
             if state.sign_in is SignIn.LOCKED:
                 await self._try(state.account.id, self._tokens.secret(state.account.id))
-        for id_ in self._tokens.due(self._clock()):
+        self._tokens.heed_time()
+        for id_ in self._tokens.due(dead_only=self._steady() < self._calm_until):
             await self._try(id_, self._tokens.refresh(id_))
         self._engine.heed_clock()
+        self._engine.heed_windows()
         for at, id_ in self._schedule():
             if at <= self._clock():
                 await self._read(id_)
+
+    async def read_now(self, id_: AccountId) -> None:
+        """Read one account's quota because the person wants it, unless its endpoint was asked a moment ago."""
+        state = self._engine.pool.state(id_)
+        if state is not None and may_be_asked(state, self._clock()):
+            await self._read(id_)
+
+    def heed(self, _: Event) -> None:
+        """Something happened: wake up if it made a reading due, as a new account or a new login does."""
+        if self._pause_s() <= LEAST_PAUSE_S:
+            self._woken.set()
+
+    async def _pause(self, pause_s: float) -> None:
+        began_at = self._steady()
+        self._woken.clear()
+        waiting = [asyncio.ensure_future(self._sleep(pause_s)), asyncio.ensure_future(self._woken.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+        woke_at = self._steady()
+        if woke_at - began_at > pause_s + ASLEEP_S:
+            self._calm_until = woke_at + CALM_S
 
     def _pause_s(self) -> float:
         soonest = min((at - self._clock() for at, _ in self._schedule()), default=self._look_every_s)

@@ -1,6 +1,7 @@
 """The conversation with the provider's token endpoint: one request, one answer as a value."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import httpx
 
@@ -9,8 +10,20 @@ from core.errors import SignInFailed
 from core.model import Endpoints, OAuthTokens
 
 ANSWER_WITHIN_S = 30.0
+REVOKE_WITHIN_S = 5.0
+"""For each step. The account is removed whatever comes of it, and the person waits."""
 
 _NOT_DELIVERED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_REFUSED = frozenset({503, 529})
+"""Server errors that say: not now, nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a renewal. `doubtful`: no answer came that says whether the refresh token is spent."""
+
+    answer: oauth.Answer
+    doubtful: bool = False
 
 
 class TokenEndpoint:
@@ -28,28 +41,32 @@ class TokenEndpoint:
         """Where it is; a setting."""
         return self._endpoints().anthropic_token_url
 
-    async def renew(self, tokens: OAuthTokens) -> oauth.Answer:
+    async def renew(self, tokens: OAuthTokens) -> Reply:
         """What the provider makes of the refresh token in `tokens`.
 
-        When the request may have arrived and no answer came, the same token is sent once more at once: if the first
-        one counted, its answer is lost anyway, and a period of grace would be short.
+        After no answer, or one that does not tell, the same token is sent once more at once: if the first one counted,
+        its answer is lost anyway, and a period of grace would be short.
         """
-        body = oauth.refresh_body(tokens.refresh)
+        first = await self._renew_once(tokens)
+        if not first.doubtful:
+            return first
+        second = await self._renew_once(tokens)
+        settled = isinstance(second.answer, oauth.Grant | oauth.InvalidGrant)
+        return second if settled else Reply(second.answer, doubtful=True)
+
+    async def _renew_once(self, tokens: OAuthTokens) -> Reply:
         try:
-            return await self._post(body, tokens)
-        except _NOT_DELIVERED as exc:
-            return _silent(exc)
-        except httpx.RequestError:
-            pass
-        try:
-            return await self._post(body, tokens)
+            status, answer = await self._post(oauth.refresh_body(tokens.refresh), tokens)
         except httpx.RequestError as exc:
-            return _silent(exc)
+            return Reply(_silent(exc), doubtful=not isinstance(exc, _NOT_DELIVERED))
+        unreadable = status == 200  # noqa: PLR2004 - it was granted, whatever came of the words
+        failed = status >= 500 and status not in _REFUSED  # noqa: PLR2004 - it may have been granted before it failed
+        return Reply(answer, doubtful=isinstance(answer, oauth.Transient) and (unreadable or failed))
 
     async def exchange(self, code: str, challenge: oauth.Challenge) -> oauth.Grant:
         """Turn the code of a sign-in into tokens. Raises SignInFailed."""
         try:
-            answer = await self._post(oauth.exchange_body(code, challenge))
+            _, answer = await self._post(oauth.exchange_body(code, challenge))
         except httpx.RequestError as exc:
             answer = _silent(exc)
         match answer:
@@ -67,7 +84,21 @@ class TokenEndpoint:
             case oauth.Transient(text=text):
                 raise SignInFailed(f"The sign-in could not be finished: {text}", "Start it again.")
 
-    async def _post(self, body: Mapping[str, str], old: OAuthTokens | None = None) -> oauth.Answer:
+    async def revoke(self, tokens: OAuthTokens) -> str:
+        """Tell the provider that nobody uses this login any more. Returns why that failed, empty when it worked."""
+        url = oauth.revoke_url(self.url)
+        if not url:
+            return f"nobody knows where beside {self.url}"
+        try:
+            response = await self._http().post(
+                url, json=oauth.revoke_body(tokens.refresh), timeout=REVOKE_WITHIN_S, follow_redirects=False
+            )
+        except (httpx.RequestError, httpx.InvalidURL) as exc:
+            return f"the provider did not answer ({type(exc).__name__})"
+        return "" if response.is_success else f"the provider answered with status {response.status_code}"
+
+    async def _post(self, body: Mapping[str, str], old: OAuthTokens | None = None) -> tuple[int, oauth.Answer]:
+        """Status and meaning of the answer. Raises httpx.RequestError."""
         try:
             response = await self._http().post(
                 self.url,
@@ -77,9 +108,9 @@ class TokenEndpoint:
                 follow_redirects=False,
             )
         except httpx.InvalidURL as exc:
-            return oauth.Misconfigured(str(exc))
-        retry_after = response.headers.get("retry-after")
-        return oauth.read_answer(response.status_code, response.content, retry_after, self._clock(), old)
+            return 0, oauth.Misconfigured(str(exc))
+        status, retry_after = response.status_code, response.headers.get("retry-after")
+        return status, oauth.read_answer(status, response.content, retry_after, self._clock(), old)
 
 
 def _silent(exc: httpx.RequestError) -> oauth.Transient:

@@ -5,15 +5,26 @@ Such a record saves no token. It tells the next start that this one may be spent
 
 import contextlib
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import anyio.to_thread
 import msgspec
 
 from core.files import Paths, write_atomic
-from core.model import AccountId, OAuthTokens
+from core.model import AccountId, Credential, OAuthTokens
 
 FINGERPRINT_CHARACTERS = 8
+
+T = TypeVar("T")
+
+
+class Blocking(Protocol):
+    """How a call is made that may wait for the disk: `anyio.to_thread.run_sync`, unless a test has its own way."""
+
+    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
+        """What `call` returns, or raises."""
 
 
 class _Intent(msgspec.Struct, frozen=True):
@@ -25,23 +36,26 @@ class _Intent(msgspec.Struct, frozen=True):
 class Intents:
     """One small file for each account, beside its lock. Write and remove them under that lock only."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, blocking: Blocking = anyio.to_thread.run_sync) -> None:
         self._paths = paths
+        self._blocking = blocking
 
     async def write(self, id_: AccountId, generation: int, tokens: OAuthTokens, at: float) -> None:
         """The refresh token of `tokens` is about to be sent. Raises OSError."""
-        content = msgspec.json.encode(_Intent(generation, _fingerprint(tokens), at))
-        await anyio.to_thread.run_sync(write_atomic, self._path(id_), content)
+        content = msgspec.json.encode(_Intent(generation, fingerprint(tokens), at))
+        await self._blocking(lambda: write_atomic(self._path(id_), content))
 
-    async def holds(self, id_: AccountId, generation: int, tokens: OAuthTokens) -> bool:
+    async def holds(self, id_: AccountId, generation: int, credential: Credential) -> bool:
         """This very refresh token was about to be sent, and what became of it was not written down."""
-        intent = await anyio.to_thread.run_sync(_read, self._path(id_))
-        return intent is not None and (intent.generation, intent.fingerprint) == (generation, _fingerprint(tokens))
+        intent = await self._blocking(lambda: _read(self._path(id_)))
+        if intent is None or not isinstance(credential, OAuthTokens):
+            return False
+        return (intent.generation, intent.fingerprint) == (generation, fingerprint(credential))
 
     async def remove(self, id_: AccountId) -> None:
         """What became of it is known and stored."""
         with contextlib.suppress(OSError):  # what stays behind names an old generation, or a token sent once more
-            await anyio.to_thread.run_sync(lambda: self._path(id_).unlink(missing_ok=True))
+            await self._blocking(lambda: self._path(id_).unlink(missing_ok=True))
 
     def _path(self, id_: AccountId) -> Path:
         return self._paths.account_lock(id_).with_suffix(".intent")
@@ -54,5 +68,6 @@ def _read(path: Path) -> _Intent | None:
         return None
 
 
-def _fingerprint(tokens: OAuthTokens) -> str:
+def fingerprint(tokens: OAuthTokens) -> str:
+    """What a refresh token is known by where it must not be written."""
     return hashlib.sha256(tokens.refresh.encode()).hexdigest()[:FINGERPRINT_CHARACTERS]

@@ -1,38 +1,37 @@
 """Fresh credentials: in memory for the request, in the vault for tomorrow, renewed before they run out.
 
-The promise is that no login is lost. A renewed pair is in the vault before anything else happens to it; one renewal
-runs for each account, in a task that no caller can cancel and under a lock that other processes respect; and one
-`invalid_grant` condemns only the token that was sent, never a newer one.
+The promise is that no login is lost. A renewed pair rests on disk before anything else happens to it: sealed in the
+recovery file, then in the vault; one renewal runs for each account, in a task that no caller can cancel and under a
+lock that other processes respect; and one `invalid_grant` condemns only the token that was sent, never a newer one.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import Callable
+from pathlib import Path
 
+import anyio.to_thread
 import httpx
-from filelock import AsyncFileLock, Timeout
 
 from core import oauth
 from core.errors import LoginNeeded, RefreshFailed, TidegateError, VaultError
-from core.files import OWNER_ONLY, Paths
-from core.model import AccountId, ApiKey, Credential, Endpoints, OAuthTokens
+from core.files import Paths
+from core.model import AccountId, ApiKey, Credential, Endpoints, Identity, LoginHealth, OAuthTokens
+from core.recovery import Recovery
 from core.token_endpoint import TokenEndpoint
-from core.token_intents import Intents
-from core.token_login import LONGEST_THROTTLED_REST_S, MARGIN_S, THROTTLED_REST_S, Login
-from core.vault import Stored, Vault
+from core.token_intents import Blocking, Intents
+from core.token_keeping import Keeping
+from core.token_locks import LOCK_WITHIN_S, Lock, Locks, kernel_lock
+from core.token_login import LONGEST_THROTTLED_REST_S, MARGIN_S, THROTTLED_REST_S, Facts, Login
+from core.token_memory import Logins
+from core.vault import Vault
 from core.wording import clock_time
 
 log = logging.getLogger(__name__)
 
-LOCK_WITHIN_S = 45.0
-"""Longer than a renewal in another process usually takes with its time-outs."""
 SAVE_AGAIN_S = 5.0
-LONGEST_SAVE_AGAIN_S = 60.0
 CLOSE_WITHIN_S = 40.0
 
 _SIGN_IN = "Sign in again, from the tray icon or with `tidegate add`."
@@ -51,31 +50,46 @@ class Tokens:
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
         *,
+        on_health: Callable[[AccountId, LoginHealth], None] = lambda _id, _health: None,
+        on_owner: Callable[[AccountId, Identity], None] = lambda _id, _owner: None,
         lock_within_s: float = LOCK_WITHIN_S,
         save_again_s: float = SAVE_AGAIN_S,
+        make_lock: Callable[[Path], Lock] = kernel_lock,
+        blocking: Blocking = anyio.to_thread.run_sync,
     ) -> None:
-        """`jitter` gives numbers from 0 to 1."""
+        """`clock` is the provider's time; `jitter` gives numbers from 0 to 1.
+
+        `on_health` hears of every change in how a login is doing, `on_owner` whose a renewed one is, when it was told.
+        """
         paths.create()
-        self._vault = vault
-        self._paths = paths
         self._endpoint = TokenEndpoint(endpoints, http, clock)
-        self._intents = Intents(paths)
         self._clock = clock
-        self._jitter = jitter
-        self._lock_within_s = lock_within_s
-        self._save_again_s = save_again_s
-        self._logins: dict[AccountId, Login] = {}
+        self._on_owner = on_owner
+        self._logins = Logins(clock, jitter, on_health)
+        self._locks = Locks(paths, lock_within_s, make_lock)
+        self._intents = Intents(paths, blocking)
+        self._recovery = Recovery(vault, paths, self._locks, blocking)
+        self._keeping = Keeping(
+            vault=vault,
+            logins=self._logins,
+            locks=self._locks,
+            intents=self._intents,
+            recovery=self._recovery,
+            save_again_s=save_again_s,
+        )
         self._renewals: dict[AccountId, asyncio.Task[None]] = {}
-        self._savers: dict[AccountId, asyncio.Task[None]] = {}
-        self._turns: defaultdict[AccountId, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._locks: dict[AccountId, AsyncFileLock] = {}
+
+    async def open(self) -> str | None:
+        """Get ready to seal what the vault does not take. Returns what the person should know of an earlier file."""
+        await self._recovery.open()
+        return self._recovery.problem
 
     # --- what requests ask -------------------------------------------------------------------------
 
     def ready(self, id_: AccountId) -> str | None:
         """The secret to send, from memory; None when `secret` has to load or renew it first."""
         login = self._logins.get(id_)
-        if login is None or login.in_doubt or not login.lives(self._clock(), MARGIN_S):
+        if login is None or login.held_back or not login.lives(self._clock(), MARGIN_S):
             return None
         return login.secret
 
@@ -86,7 +100,7 @@ class Tokens:
         """
         if secret := self.ready(id_):
             return secret
-        await self._loaded(id_)
+        await self._keeping.loaded(id_)
         return self.ready(id_) or await self._renewed(id_)
 
     async def renew(self, id_: AccountId, rejected: str) -> str:
@@ -94,19 +108,26 @@ class Tokens:
 
         Raises LoginNeeded, RefreshFailed or VaultError.
         """
-        login = await self._loaded(id_)
+        login = await self._keeping.loaded(id_)
         if login.secret != rejected:
             return await self.secret(id_)
         if isinstance(login.stored.credential, ApiKey):
             raise LoginNeeded("The provider refused this API key", "Add the account again with another key.")
-        self._change(id_, rejected=True)
+        self._logins.change(id_, rejected=True)
         return await self._renewed(id_)
 
     # --- what the poller and the person ask --------------------------------------------------------
 
-    def due(self, now: float) -> list[AccountId]:
-        """The logins that `refresh` should renew now: about half an hour before they end."""
-        return [id_ for id_, login in self._logins.items() if login.due(now) and id_ not in self._renewals]
+    def due(self, *, dead_only: bool = False) -> list[AccountId]:
+        """The logins that `refresh` should renew now: about half an hour before they end, or when they have ended."""
+        now = self._clock()
+        due = [id_ for id_ in self._logins if self._logins[id_].due(now) and id_ not in self._renewals]
+        return [id_ for id_ in due if not (dead_only and self._logins[id_].lives(now))]
+
+    def heed_time(self) -> None:
+        """Tell what has changed with the login of each account by the passing of time."""
+        for id_ in self._logins:
+            self._logins.report(id_)
 
     async def refresh(self, id_: AccountId) -> None:
         """Renew a login although its token still works; an API key has nothing to renew.
@@ -114,7 +135,7 @@ class Tokens:
         Raises RefreshFailed, and the token goes on serving as long as it lives; LoginNeeded or VaultError when there
         is none to serve.
         """
-        login = await self._loaded(id_)
+        login = await self._keeping.loaded(id_)
         if isinstance(login.stored.credential, ApiKey):
             return
         try:
@@ -135,9 +156,56 @@ class Tokens:
         credential = login.stored.credential if login else None
         return credential.scopes if isinstance(credential, OAuthTokens) else ()
 
+    async def facts(self, id_: AccountId) -> Facts | None:
+        """What can be told of a credential without showing it; None when the vault holds none. Renews nothing.
+
+        Raises VaultError.
+        """
+        try:
+            login = await self._keeping.loaded(id_)
+        except LoginNeeded:
+            return None
+        return Facts.of(login)
+
+    async def look_again(self, id_: AccountId) -> None:
+        """Forget what went wrong with a credential and read it again, as at a start; in doubt it is renewed once.
+
+        Raises LoginNeeded, RefreshFailed or VaultError.
+        """
+        async with self._locks.alone(id_):
+            before = self._logins.get(id_)
+            if before and before.saved:  # one that is not saved exists nowhere else
+                self._logins.drop(id_)
+        login = await self._keeping.loaded(id_)
+        if before and (before.spent or before.rejected) and login.is_renewable:
+            self._logins.change(id_, in_doubt=True)
+        await self.secret(id_)
+
+    async def revoke(self, id_: AccountId) -> str:
+        """End the login at the provider, which may fail. Returns why it did, empty when it worked.
+
+        Raises LoginNeeded or VaultError when there is nothing to end, RefreshFailed when another process is at it.
+        """
+        login = await self._keeping.loaded(id_)
+        async with self._locks.alone(id_):
+            login = self._logins.get(id_) or login
+        if not isinstance(login.stored.credential, OAuthTokens) or not login.is_renewable:
+            raise LoginNeeded("There is no login of Tidegate's own to end", _SIGN_IN)
+        return await self._endpoint.revoke(login.stored.credential)
+
+    # --- what the vault did not take ---------------------------------------------------------------
+
     def unsaved(self) -> tuple[AccountId, ...]:
-        """Accounts whose newest login is in memory only, because the vault did not take it. Do not quit."""
-        return tuple(id_ for id_, login in self._logins.items() if not login.saved)
+        """Accounts whose newest login the vault did not take yet. It is tried again by itself."""
+        return self._logins.unsaved()
+
+    def at_risk(self) -> tuple[AccountId, ...]:
+        """Of the unsaved ones those that are not sealed either: they exist in memory only. Do not quit."""
+        return self._keeping.at_risk()
+
+    async def save(self, within_s: float) -> None:
+        """Try to get into the vault what it did not take, until it has all or the time is over."""
+        await self._keeping.save(within_s)
 
     # --- signing in and out ------------------------------------------------------------------------
 
@@ -150,69 +218,19 @@ class Tokens:
 
         Raises VaultError or RefreshFailed, and then the credential before goes on serving.
         """
-        async with self._alone(id_):
-            stored = await self._vault.load(id_)
-            login = self._logins.get(id_)
-            newest = max(stored.generation if stored else 0, login.stored.generation if login else 0)
-            await self._vault.save(id_, credential, newest + 1)
-            self._take(id_, Stored(newest + 1, credential))
-            await self._intents.remove(id_)
+        async with self._locks.alone(id_):
+            await self._keeping.replace(id_, credential)
 
     async def forget(self, id_: AccountId) -> None:
         """Remove the account's credential from vault and memory. Raises VaultError or RefreshFailed."""
-        async with self._alone(id_):
-            await self._vault.delete(id_)
-            self._logins.pop(id_, None)
-            await self._intents.remove(id_)
+        async with self._locks.alone(id_):
+            await self._keeping.remove(id_)
 
     async def close(self) -> None:
         """Let renewals finish, try once more to save what is not saved, and end the background tasks."""
         if renewals := set(self._renewals.values()):
             await asyncio.wait(renewals, timeout=CLOSE_WITHIN_S)
-        for id_ in self.unsaved():
-            with contextlib.suppress(TidegateError):
-                await self._save_again(id_)
-        savers = list(self._savers.values())
-        for saver in savers:
-            saver.cancel()
-        await asyncio.gather(*savers, return_exceptions=True)
-
-    # --- memory ------------------------------------------------------------------------------------
-
-    async def _loaded(self, id_: AccountId) -> Login:
-        if login := self._logins.get(id_):
-            return login
-        async with self._turns[id_]:
-            if login := self._logins.get(id_):
-                return login
-            stored = await self._vault.load(id_)
-            if stored is None:
-                raise LoginNeeded("The vault holds no credential of this account", _SIGN_IN)
-            in_doubt = isinstance(stored.credential, OAuthTokens) and await self._intents.holds(
-                id_, stored.generation, stored.credential
-            )
-            self._take(id_, stored)
-            # The process that sent this refresh token ended before it stored the answer. `secret` sends the same one
-            # again before anything else: if there is a period of grace, it is short.
-            return self._change(id_, in_doubt=in_doubt)
-
-    def _take(self, id_: AccountId, stored: Stored, *, granted: bool = False, saved: bool = True) -> None:
-        """Make `stored` the account's login in memory; what was known of the one before is over."""
-        granted_at = self._clock() if granted else None
-        self._logins[id_] = Login.of(stored, self._jitter(), granted_at=granted_at, saved=saved)
-
-    def _change(self, id_: AccountId, **changes: object) -> Login:
-        login = self._logins[id_] = replace(self._logins[id_], **changes)  # type: ignore[arg-type]  # as replace()
-        return login
-
-    async def _adopt_newer(self, id_: AccountId) -> bool:
-        """Take over a newer generation from the vault, if another process left one there."""
-        stored = await self._vault.load(id_)
-        if stored is None or stored.generation <= self._logins[id_].stored.generation:
-            return False
-        log.info("%s: adopted generation %d", id_, stored.generation)
-        self._take(id_, stored)
-        return True
+        await self._keeping.close()
 
     # --- renewing ----------------------------------------------------------------------------------
 
@@ -225,7 +243,7 @@ class Tokens:
             if login is None or not login.lives(self._clock()):
                 raise
             return login.secret
-        return (await self._loaded(id_)).secret
+        return (await self._keeping.loaded(id_)).secret
 
     async def _renewal(self, id_: AccountId) -> None:
         """Wait for the account's one renewal; start it, unless the account rests from a failed one."""
@@ -236,12 +254,14 @@ class Tokens:
             task = asyncio.create_task(self._renew(id_), name=f"renew {id_}")
             self._renewals[id_] = task
             task.add_done_callback(lambda done: self._landed(id_, done))
+            self._logins.renewing(id_, True)
         # A caller that hangs up must not cancel the renewal that others wait for: the provider may already have
         # rotated the refresh token.
         await asyncio.shield(task)
 
     def _landed(self, id_: AccountId, task: "asyncio.Task[None]") -> None:
         del self._renewals[id_]
+        self._logins.renewing(id_, False)
         match None if task.cancelled() else task.exception():
             case TidegateError() as exc:
                 log.warning("%s: the login was not renewed: %s", id_, exc.title)
@@ -249,12 +269,12 @@ class Tokens:
                 log.error("%s: the renewal of the login broke", id_, exc_info=exc)
 
     async def _renew(self, id_: AccountId) -> None:
-        async with self._alone(id_):
+        async with self._locks.alone(id_):
             login = self._logins.get(id_)
-            # A login that is not saved has kept its lock, so the vault cannot hold a newer one.
-            if login and login.saved and await self._adopt_newer(id_):
+            # A login that is not saved has kept its lock, so nobody can have left a newer one.
+            if login and login.saved and await self._keeping.take_newer(id_):
                 login = self._logins[id_]
-                if login.lives(self._clock(), MARGIN_S):
+                if login.lives(self._clock(), MARGIN_S) and not login.in_doubt:
                     return
             if login is None or isinstance(login.stored.credential, ApiKey):
                 return  # removed or replaced while we waited
@@ -263,38 +283,24 @@ class Tokens:
             await self._send(id_, login, login.stored.credential)
 
     async def _send(self, id_: AccountId, login: Login, tokens: OAuthTokens) -> None:
+        await self._recovery.open()
         await self._write_intent(id_, login, tokens)
-        match await self._endpoint.renew(tokens):
-            case oauth.Grant(tokens=renewed):
-                await self._keep(id_, Stored(login.stored.generation + 1, renewed))
+        reply = await self._endpoint.renew(tokens)
+        match reply.answer:
+            case oauth.Grant(tokens=renewed, identity=owner):
+                await self._keeping.keep(id_, renewed, tokens)
+                self._on_owner(id_, owner)
             case oauth.InvalidGrant():
                 # It speaks of the token that was sent: if another program has renewed it meanwhile, that one counts.
-                if not await self._adopt_newer(id_):
+                if not (login.saved and await self._keeping.take_newer(id_)):
                     await self._intents.remove(id_)
                     raise self._refused(id_)
-            case oauth.Throttled(wait_s=wait_s):
-                await self._intents.remove(id_)
-                rest_s = min(max(wait_s or 0.0, THROTTLED_REST_S), LONGEST_THROTTLED_REST_S)
-                raise self._failed(id_, "The provider renews no logins for the moment", _BY_ITSELF, rest_s)
-            case oauth.Misconfigured(text=text):
-                await self._intents.remove(id_)
-                title = f"{self._endpoint.url} is the wrong address for renewing logins: {text}"
-                raise self._failed(id_, title, "Check the endpoint settings; the login is not at fault.")
-            case oauth.Transient(text=text):  # it may have counted, so the intent stays
-                raise self._failed(id_, f"The login could not be renewed: {text}", _BY_ITSELF)
-
-    async def _keep(self, id_: AccountId, renewed: Stored) -> None:
-        """Store first, then use it: until it is in the vault, a crash loses the login."""
-        try:
-            await self._vault.save(id_, renewed.credential, renewed.generation)
-        except VaultError as exc:
-            log.warning("%s: the renewed login is in memory only: %s", id_, exc.title)
-            self._take(id_, renewed, granted=True, saved=False)
-            await self._keep_saving(id_)
-            return
-        self._take(id_, renewed, granted=True)
-        await self._intents.remove(id_)
-        log.info("%s: the login was renewed", id_)
+            case answer:
+                in_doubt = login.in_doubt or reply.doubtful
+                if not in_doubt:
+                    await self._intents.remove(id_)
+                self._logins.change(id_, in_doubt=in_doubt)
+                raise self._put_off(id_, answer)
 
     async def _write_intent(self, id_: AccountId, login: Login, tokens: OAuthTokens) -> None:
         now = self._clock()
@@ -310,19 +316,33 @@ class Tokens:
 
     def _failed(self, id_: AccountId, title: str, hint: str, rest_s: float | None = None) -> TidegateError:
         """Let the login rest, `backoff_s` unless told otherwise."""
-        login = self._logins[id_]
-        self._change(
+        login, now = self._logins[id_], self._clock()
+        self._logins.change(
             id_,
-            in_doubt=False,
             failures=login.failures + 1,
-            rest_until_at=self._clock() + (rest_s or login.backoff_s),
+            rest_from_at=now,
+            rest_until_at=now + (rest_s or login.backoff_s),
             trouble=(title, hint),
         )
         return self._trouble(id_)
 
+    def _put_off(
+        self, id_: AccountId, answer: oauth.Throttled | oauth.Misconfigured | oauth.Transient
+    ) -> TidegateError:
+        """The provider does not renew this login now, and that is not the login's fault."""
+        match answer:
+            case oauth.Throttled(wait_s=wait_s):
+                rest_s = min(max(wait_s or 0.0, THROTTLED_REST_S), LONGEST_THROTTLED_REST_S)
+                return self._failed(id_, "The provider renews no logins for the moment", _BY_ITSELF, rest_s)
+            case oauth.Misconfigured(text=text):
+                title = f"{self._endpoint.url} is the wrong address for renewing logins: {text}"
+                return self._failed(id_, title, "Check the endpoint settings; the login is not at fault.")
+            case oauth.Transient(text=text):
+                return self._failed(id_, f"The login could not be renewed: {text}", _BY_ITSELF)
+
     def _refused(self, id_: AccountId) -> TidegateError:
         """The refresh token is worth nothing; the access token may still be."""
-        self._change(id_, spent=True)
+        self._logins.change(id_, spent=True, in_doubt=False)
         return self._failed(id_, "", "")
 
     def _trouble(self, id_: AccountId) -> TidegateError:
@@ -334,59 +354,3 @@ class Tokens:
             until = clock_time(login.expires_at, now)
             return RefreshFailed(f"This login can no longer be renewed; it works until {until}", _SIGN_IN)
         return LoginNeeded("This login has ended", _SIGN_IN)
-
-    # --- what the vault did not take ---------------------------------------------------------------
-
-    async def _keep_saving(self, id_: AccountId) -> None:
-        """Save in the background. Keeps the account's lock: others would find a spent refresh token in the vault."""
-        if id_ in self._savers:
-            return
-        lock = self._locks[id_]
-        await lock.acquire(timeout=0)
-        task = asyncio.create_task(self._save_until_saved(id_, lock), name=f"save {id_}")
-        self._savers[id_] = task
-        task.add_done_callback(lambda _: self._savers.pop(id_))
-
-    async def _save_until_saved(self, id_: AccountId, lock: AsyncFileLock) -> None:
-        pause_s = self._save_again_s
-        try:
-            while id_ in self.unsaved():
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_SAVE_AGAIN_S)
-                with contextlib.suppress(TidegateError):
-                    await self._save_again(id_)
-        finally:
-            await lock.release()
-
-    async def _save_again(self, id_: AccountId) -> None:
-        async with self._alone(id_):
-            if id_ not in self.unsaved() or await self._adopt_newer(id_):
-                return
-            stored = self._logins[id_].stored
-            await self._vault.save(id_, stored.credential, stored.generation)
-            self._change(id_, saved=True)
-            await self._intents.remove(id_)
-            log.info("%s: the renewed login is saved now", id_)
-
-    # --- one at a time, in this process and across processes ---------------------------------------
-
-    @contextlib.asynccontextmanager
-    async def _alone(self, id_: AccountId) -> AsyncIterator[None]:
-        """Nobody else reads, renews or writes this login meanwhile. Raises RefreshFailed when somebody does for long.
-
-        The lock is the kernel's, so a crash frees it. It is reentrant, and `_keep_saving` may hold it as well.
-        """
-        async with self._turns[id_]:
-            if (lock := self._locks.get(id_)) is None:
-                lock = self._locks[id_] = AsyncFileLock(self._paths.account_lock(id_), mode=OWNER_ONLY)
-            try:
-                await lock.acquire(timeout=self._lock_within_s)
-            except Timeout as exc:
-                raise RefreshFailed("Another Tidegate is busy with this login", _BY_ITSELF) from exc
-            except OSError as exc:
-                title = f"{lock.lock_file} cannot be locked: {exc.strerror or exc}"
-                raise RefreshFailed(title, "Check the disk and the folder's permissions.") from exc
-            try:
-                yield
-            finally:
-                await lock.release()

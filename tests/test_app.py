@@ -1,7 +1,10 @@
 import json
 import os
 import queue
+import re
 import socket
+import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio.to_thread
@@ -9,16 +12,23 @@ import httpx
 import pytest
 
 from core import app, remote
-from core.demo_run import Memory
+from core.demo_run import Memory, admit
 from core.errors import InstanceRunning, PortTaken, TidegateError, UsageError, VaultLocked
 from core.files import Paths
-from core.model import Notification, SignIn, Standing
+from core.import_glance import Glance
+from core.imports import VARIABLES
+from core.model import Event, LoginRequired, LoginState, Notification, SignIn, Standing
 from core.simulator import faults
 from core.vault import Vault
+from core.wording import clock_time
+from tests.account_files import put
+from tests.fakes import simulator_in_thread
+from tests.fakes_vault import MemoryBackend
 from tests.instance import OFFLINE
 from tests.stage import MODEL, PROMPT, Stage, on_stage
 
 pytestmark = pytest.mark.anyio
+TOKEN = "/v1/oauth/token"
 
 
 def options(**given: object) -> app.Options:
@@ -143,14 +153,32 @@ async def test_lost_local_key_is_told_and_not_replaced_silently(tmp_path: Path) 
 async def test_page_opens_by_a_link_that_works_once(stage: Stage) -> None:
     await stage.login("Work")
     link = stage.core.page_link()
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=True) as browser:
+    async with httpx.AsyncClient(trust_env=False) as browser:
         page = await browser.get(link)
         again = await browser.get(f"{stage.url}/-/")
         assert page.status_code == again.status_code == 200
-        assert "Work" in again.text
+        assert (await browser.get(f"{stage.url}/-/snapshot")).status_code == 403
+        key = re.search(r'name="tidegate-key" content="([^"]+)"', page.text)
+        assert key
+        browser.headers["x-tidegate-page"] = key[1]
+        assert "Work" in (await browser.get(f"{stage.url}/-/snapshot")).text
     async with httpx.AsyncClient(trust_env=False) as other:
         assert (await other.get(link)).status_code == 403
         assert (await other.get(f"{stage.url}/-/")).status_code == 401
+
+
+async def test_open_event_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client, AsyncExitStack() as reading:
+        async with app.running(Paths(tmp_path), options()) as core:
+            key = (await core.commands.run("token", {}))["key"]
+            request = client.stream("GET", f"{core.engine.address}/-/events", headers={"x-api-key": key})
+            answer = await reading.enter_async_context(request)
+            pieces = answer.aiter_bytes()
+            assert (await anext(pieces)).startswith(b"event: snapshot")
+            ends_at = time.monotonic() + app.GRACE_S / 2
+
+        assert time.monotonic() < ends_at
+        assert [piece async for piece in pieces] == []
 
 
 def test_core_in_a_thread_draws_obeys_and_tells(tmp_path: Path) -> None:
@@ -168,9 +196,136 @@ def test_core_in_a_thread_draws_obeys_and_tells(tmp_path: Path) -> None:
         core.stop()
 
 
+def test_core_in_a_thread_sees_what_can_be_imported_and_takes_it_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: queue.SimpleQueue[Notification] = queue.SimpleQueue()
+    finds: queue.SimpleQueue[Glance] = queue.SimpleQueue()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    put(tmp_path / ".config/opencode/opencode-go-accounts.json", "opencode-go-accounts.json")
+    with app.in_thread(Paths(tmp_path / "data"), options()) as core:
+        core.subscribe(lambda: None, messages.put)
+        core.look_around(finds.put)
+        found = finds.get(timeout=5)
+        assert found.programs == ("opencode-go-multi-auth",)
+        core.take_over()
+
+        told = messages.get(timeout=5)
+
+        labels = [account.label for account in core.snapshot().accounts]
+        assert len(labels) == found.accounts
+        assert told.title == f"Imported {', '.join(labels)}"
+
+
+def test_core_in_a_thread_tells_how_an_import_of_nothing_and_a_removal_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: queue.SimpleQueue[None] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[Notification] = queue.SimpleQueue()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with app.in_thread(Paths(tmp_path / "data"), options()) as core:
+        core.subscribe(lambda: changes.put(None), messages.put)
+        core.take_over()
+        assert messages.get(timeout=5).title == "There is no account to import"
+        core.do("add_key", kind="go", key="sk-EXAMPLE", label="Go")
+        changes.get(timeout=5)
+        core.do("remove", account="Go", revoke=False)
+        assert messages.get(timeout=5).title.startswith("Removed Go")
+
+
 async def test_config_holds_a_digest_and_no_key(tmp_path: Path) -> None:
     async with app.running(Paths(tmp_path), options()) as core:
         key = (await core.commands.run("token", {}))["key"]
     saved = json.loads(Paths(tmp_path).config.read_bytes())
     assert len(saved["local_key_sha256"]) == 64
     assert key not in Paths(tmp_path).config.read_text()
+
+
+# --- logins ----------------------------------------------------------------------------------------
+
+
+async def test_login_that_cannot_be_renewed_serves_and_calls_for_the_person_once(stage: Stage) -> None:
+    work = await stage.login("Work")
+    told: list[Event] = []
+    stage.core.bus.subscribe(told.append)
+    work.revoke()
+
+    for _ in range(2):
+        with pytest.raises(TidegateError, match="can no longer be renewed"):
+            await stage.core.commands.run("refresh", {"account": "Work"})
+
+    shown = stage.core.engine.snapshot().accounts[0]
+    assert (shown.standing, shown.login.state) == (Standing.READY, LoginState.ENDING)
+    assert shown.login.ends_at is not None
+    calls = [event for event in told if isinstance(event, LoginRequired)]
+    assert len(calls) == 1
+    assert calls[0].text.startswith(f"Sign in again by {clock_time(shown.login.ends_at, stage.core.clock())}")
+
+
+async def test_login_that_the_vault_does_not_take_is_shown_and_taken_up_by_the_next_start(tmp_path: Path) -> None:
+    memory = MemoryBackend()
+    async with on_stage(tmp_path, memory=memory) as stage:  # type: ignore[arg-type]  # any back end will do
+        await stage.login("Work")
+        memory.writing_fails = VaultLocked("The keychain is locked")
+        await stage.core.commands.run("refresh", {"account": "Work"})
+        shown = stage.core.engine.snapshot().accounts[0]
+        sent = len(stage.sim.requests_for(TOKEN))
+    memory.writing_fails = None
+    assert Paths(tmp_path).recovery.exists()
+    async with app.running(Paths(tmp_path), options(vault=Vault(memory))) as core:
+        info = await core.commands.run("info", {"account": "Work"})
+
+    assert (shown.standing, shown.login.state) == (Standing.READY, LoginState.UNSAVED)
+    assert sent == 1
+    assert (info["standing"], info["generation"], info["login"]["state"]) == ("ready", 2, "fine")
+    assert not Paths(tmp_path).recovery.exists()
+
+
+async def test_damaged_recovery_file_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.recovery.write_bytes(b"not ours")
+    async with app.running(paths, options()) as core:
+        assert [text for text in core.problems if text.startswith("recovery.bin was damaged")]
+    assert (tmp_path / "recovery.bin.broken-1").read_bytes() == b"not ours"
+
+
+async def test_renewed_login_of_somebody_else_is_kept_and_told_in_the_log(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = await stage.login("Work")
+    await stage.core.commands.run("refresh", {"account": "Work"})
+    assert "another person's" not in caplog.text
+    before = work.access
+
+    work.account_uuid = "99999999-2222-4333-8444-555555555555"
+    await stage.core.commands.run("refresh", {"account": "Work"})
+
+    assert "Work: the renewed login is another person's or organisation's than before" in caplog.text
+    assert before != stage.core.tokens.ready(stage.core.engine.pool.accounts[0].account.id) == work.access
+
+
+@pytest.mark.parametrize("seals", [True, False])
+def test_tray_may_end_with_a_sealed_login_and_not_with_one_in_memory_only(tmp_path: Path, seals: bool) -> None:
+    memory = MemoryBackend()
+    with simulator_in_thread() as sim:
+        environ = {
+            **OFFLINE,
+            "TIDEGATE_ANTHROPIC_API_URL": sim.endpoints().anthropic_api_url,
+            "TIDEGATE_ANTHROPIC_TOKEN_URL": sim.endpoints().anthropic_token_url,
+        }
+        with app.in_thread(Paths(tmp_path), options(vault=Vault(memory), environ=environ)) as core:
+            core._portal.call(admit, core._core, sim.add_login("Work"))
+            memory.writing_fails = VaultLocked("locked")
+            if not seals:
+                Paths(tmp_path).recovery.mkdir()
+            core._portal.call(core._core.commands.run, "refresh", {"account": "Work"})
+            if seals:
+                core.stop()
+            else:
+                with pytest.raises(TidegateError, match="Not saved yet: Work"):
+                    core.stop()
+            memory.writing_fails = None

@@ -1,5 +1,6 @@
 import logging
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,3 +63,29 @@ def test_logs_rotate_and_stay_their_owners_only(tmp_path: Path) -> None:
     assert len(files) == LOGS_KEPT + 1
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
     assert max(path.stat().st_size for path in files) <= LOG_BYTES + 200_000
+
+
+def test_a_full_disk_is_told_once_and_the_log_goes_on_when_there_is_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_logging(Paths(tmp_path), "info", to_terminal=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # no file may grow: as good as a full disk
+    try:
+        for number in range(3):
+            logging.getLogger("core.app").info("line %d", number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    logging.getLogger("core.app").info("line 3")
+
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "tidegate.log cannot be written: File too large" in said
+    assert "line 3" in Paths(tmp_path).log.read_text(encoding="utf-8")
+
+
+def test_a_mistake_in_a_log_line_is_not_hidden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(Paths(tmp_path), "info", to_terminal=False)
+    logging.getLogger("core.app").info("%d", "no number")
+
+    assert "Traceback" in capsys.readouterr().err

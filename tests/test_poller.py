@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec import structs
 
 from core.bus import Bus
 from core.demo_run import Memory
@@ -24,6 +25,7 @@ from core.model import (
     Endpoints,
     Event,
     LoginRequired,
+    LoginState,
     OAuthTokens,
     QuotaSpent,
     QuotaWindow,
@@ -77,12 +79,20 @@ class Here:
 
     def __init__(self, folder: Path, endpoints: Endpoints, http: httpx.AsyncClient, clock: Clock) -> None:
         self.events: list[Event] = []
-        bus = Bus()
-        bus.subscribe(self.events.append)
-        self.engine = Engine(bus, clock, saved=lambda _: None, moved=lambda _: None)
+        self.bus = Bus()
+        self.bus.subscribe(self.events.append)
+        self.engine = Engine(self.bus, clock, saved=lambda _: None, moved=lambda _: None)
         self.keychain = MemoryBackend()
         self.vault = Vault(self.keychain)
-        self.tokens = Tokens(self.vault, Paths(folder), lambda: endpoints, lambda: http, clock)
+        self.healths: list[LoginState] = []
+        self.tokens = Tokens(
+            self.vault,
+            Paths(folder),
+            lambda: endpoints,
+            lambda: http,
+            clock,
+            on_health=lambda _, health: self.healths.append(health.state),
+        )
         self.usage = UsageEndpoint(lambda: endpoints, lambda: http, clock)
 
 
@@ -127,6 +137,20 @@ async def test_at_the_start_every_credential_is_loaded_except_where_the_person_i
 
     assert [here.tokens.ready(AccountId(name)) for name in "abcd"] == ["key-a", "key-b", None, "key-d"]
     assert sign_in(here, AccountId("c")) is SignIn.NEEDED
+
+
+async def test_person_has_the_quota_read_now_and_not_twice(here: Here, sim: SimulatedProvider, clock: Clock) -> None:
+    ada = sim.add_login("Ada")
+    await add(here, A, ada.credential)
+    poller = Poller(here.engine, here.tokens, here.usage, clock)
+
+    for id_ in (A, A, AccountId("nobody")):
+        await poller.read_now(id_)
+
+    assert [received.path for received in sim.received] == ["/api/oauth/usage"]
+    state = here.engine.pool.state(A)
+    assert state is not None
+    assert state.windows
 
 
 async def test_an_account_behind_a_locked_keychain_serves_once_it_is_unlocked(here: Here, clock: Clock) -> None:
@@ -182,6 +206,71 @@ async def test_a_login_is_renewed_before_it_ends_also_while_its_account_rests(
     assert early == before.access
     assert here.tokens.ready(A) == sim.accounts[0].access != before.access
     assert len(sim.requests_for(TOKEN)) == 1
+
+
+async def asleep(here: Here, clock: Clock, seconds: float) -> Poller:
+    """A poller whose pause of a minute has just ended, `seconds` after it began."""
+
+    async def nap(_: float) -> None:
+        clock.now += seconds
+
+    poller = Poller(here.engine, here.tokens, here.usage, clock, steady=clock, sleep=nap)
+    await poller._pause(60.0)
+    return poller
+
+
+async def test_after_a_sleep_a_login_that_still_lives_is_renewed_a_minute_later(
+    here: Here, sim: SimulatedProvider, clock: Clock
+) -> None:
+    before = await loaded_login(here, sim)
+    poller = await asleep(here, clock, LIFE_S - 900)
+
+    await poller.look()
+    early = here.tokens.ready(A)
+    clock.now += 59
+    await poller.look()
+    calm = len(sim.requests_for(TOKEN))
+    clock.now += 2
+    await poller.look()
+
+    assert (early, calm) == (before.access, 0)
+    assert len(sim.requests_for(TOKEN)) == 1
+
+
+async def test_after_a_sleep_a_login_that_has_ended_is_renewed_at_once(
+    here: Here, sim: SimulatedProvider, clock: Clock
+) -> None:
+    await loaded_login(here, sim)
+    poller = await asleep(here, clock, LIFE_S + 900)
+
+    await poller.look()
+
+    assert len(sim.requests_for(TOKEN)) == 1
+
+
+async def test_a_pause_that_was_a_little_long_is_no_sleep(here: Here, sim: SimulatedProvider, clock: Clock) -> None:
+    await loaded_login(here, sim)
+    clock.now += LIFE_S - 900
+    poller = await asleep(here, clock, 74.0)
+
+    await poller.look()
+
+    assert len(sim.requests_for(TOKEN)) == 1
+
+
+async def test_the_end_of_a_login_that_nobody_can_renew_is_noticed_by_looking(
+    here: Here, sim: SimulatedProvider, clock: Clock
+) -> None:
+    credential = sim.add_login("A").credential
+    assert isinstance(credential, OAuthTokens)
+    await add(here, A, replace(credential, refresh=""))
+    await here.tokens.secret(A)
+    poller = Poller(here.engine, here.tokens, here.usage, clock)
+
+    clock.now += LIFE_S - 900
+    await poller.look()
+
+    assert here.healths == [LoginState.FINE, LoginState.ENDING]
 
 
 @pytest.mark.parametrize("fault", [faults.ServerError(503), faults.EndpointThrottle()], ids=["down", "throttled"])
@@ -375,7 +464,7 @@ async def test_being_asked_too_often_is_no_verdict_on_the_account(
         await look_for(here, poller, clock, 600, serving=False)
 
     assert len(sim.requests_for(USAGE)) == 2  # at once and after six minutes; the next after nine
-    assert replace(state_of(here), polling=before.polling) == before
+    assert structs.replace(state_of(here), polling=before.polling) == before
     assert here.events == []
     assert caplog.text.count("A: quota was not read: the usage endpoint is asked too often") == 1
 
@@ -425,7 +514,8 @@ async def test_quota_that_is_given_back_before_its_reset_is_noticed(
     await look_for(here, poller, clock, 600, serving=False)
 
     assert resting
-    assert here.engine.choose(ANTHROPIC) == Choice(A, "least used: week at 10 %")
+    assert isinstance(chosen := here.engine.choose(ANTHROPIC), Choice)
+    assert chosen.account == A
     assert here.events[-1] == Changed("A has quota again")
 
 
@@ -502,6 +592,27 @@ async def test_a_running_poller_reads_at_its_start(here: Here, sim: SimulatedPro
     assert spent(here) == {"5h": 0.1, "7d": 0.1}
 
 
+async def test_an_account_that_is_added_while_it_sleeps_is_read_at_once(
+    here: Here, sim: SimulatedProvider, clock: Clock
+) -> None:
+    asleep = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        asleep.set()
+        await asyncio.Event().wait()
+
+    poller = Poller(here.engine, here.tokens, here.usage, clock, sleep=sleep)
+    here.bus.subscribe(poller.heed)
+    running = asyncio.create_task(poller.run())
+    await asyncio.wait_for(asleep.wait(), 5)
+
+    await loaded_login(here, sim)
+    await until(lambda: spent(here))
+    running.cancel()
+
+    assert len(sim.requests_for(USAGE)) == 1
+
+
 async def test_an_account_that_is_removed_while_it_is_read_is_no_matter(
     here: Here, sim: SimulatedProvider, poller: Poller
 ) -> None:
@@ -524,12 +635,12 @@ async def test_a_restart_does_not_ask_again(tmp_path: Path) -> None:
         work = await stage.login("Work")
         work.quota["5h"].utilization = 0.62
         core = stage.core
-        await Poller(core.engine, core.tokens, core.usage, core.clock).look()
+        await core.poller.look()
         (received,) = stage.sim.requests_for(USAGE)
         before = core.engine.pool.accounts[0]
     async with on_stage(tmp_path, memory=memory) as stage:
         core = stage.core
-        await Poller(core.engine, core.tokens, core.usage, core.clock).look()
+        await core.poller.look()
         after = core.engine.pool.accounts[0]
         assert stage.sim.requests_for(USAGE) == []
 

@@ -1,7 +1,7 @@
 """Anthropic: what goes out for each kind of account, and what every known answer comes to."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
@@ -28,7 +28,7 @@ from core.policy.pool import observe
 from core.providers import PROVIDERS
 from core.providers.base import Provider
 from core.providers.headers import Headers
-from tests.pools import A, pool
+from tests.pools import A, pool, replace
 from tests.recorded import answer
 
 CLAUDE = PROVIDERS[AccountKind.CLAUDE]

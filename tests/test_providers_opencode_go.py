@@ -1,7 +1,6 @@
 """OpenCode Go: where the key goes, and errors that only their type tells apart."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -25,6 +24,7 @@ from core.model import (
 from core.providers import PROVIDERS
 from core.providers.headers import Headers
 from core.providers.opencode_go import usage_windows
+from tests.pools import replace
 from tests.recorded import answer, content
 
 GO = PROVIDERS[AccountKind.GO]

@@ -76,6 +76,15 @@ def test_after_the_end_nothing_is_left(paths: Paths, portal: BlockingPortal) -> 
     remote.withdraw(paths)
 
 
+def test_a_place_that_cannot_be_written_is_named(paths: Paths) -> None:
+    paths.running.mkdir()
+
+    with pytest.raises(TidegateError, match=r"Cannot write .*running\.json") as refused:
+        remote.announce(paths, Running(pid=1, port=2, control_token="secret"))
+
+    assert "disk" in refused.value.hint
+
+
 @contextmanager
 def _other(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[int, list[str]]]:
     """Another program on the port. Gives the port and the credentials it was sent."""

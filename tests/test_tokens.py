@@ -1,12 +1,14 @@
 import asyncio
 import json
 import logging
+import random
 import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
@@ -15,80 +17,23 @@ from filelock import FileLock
 
 from core.errors import LoginNeeded, RefreshFailed, VaultError, VaultLocked
 from core.files import Paths
-from core.model import AccountId, ApiKey, Credential, OAuthTokens
+from core.model import AccountId, ApiKey, Identity, LoginHealth, LoginState, OAuthTokens
+from core.server_clock import ServerClock
 from core.tokens import Tokens
 from core.vault import Stored, Vault, open_vault
 from tests.fakes_vault import MemoryBackend
 from tests.renewing_process import PASSPHRASE
-from tests.token_server import HOUR_S, Hang, Say, TokenServer, token_server
+from tests.token_server import HOUR_S, Hang, Say, token_server
+from tests.token_world import ANNA, NOW, World, token_world
 
 pytestmark = pytest.mark.anyio
-ANNA = AccountId("anna")
-NOW = 1_800_000_000.0
 INVALID_GRANT = Say(400, {"error": "invalid_grant", "error_description": "Refresh token not found or invalid"})
-
-
-@dataclass
-class World:
-    """A Tidegate's credentials, the provider's token endpoint, and the time both live in."""
-
-    tokens: Tokens
-    server: TokenServer
-    backend: MemoryBackend
-    paths: Paths
-    http: httpx.AsyncClient
-
-    @property
-    def vault(self) -> Vault:
-        """A view of what is stored, beside the one that Tokens uses."""
-        return Vault(self.backend)
-
-    @property
-    def intent(self) -> Path:
-        return self.paths.account_lock(ANNA).with_suffix(".intent")
-
-    async def stored(self) -> Stored | None:
-        return await self.vault.load(ANNA)
-
-    async def keep(self, credential: Credential, generation: int) -> None:
-        """Store a credential as another process would."""
-        await self.vault.save(ANNA, credential, generation)
-
-    def restarted(self, *, lock_within_s: float = 20.0) -> Tokens:
-        """The Tokens of a new process over the same store."""
-        return Tokens(
-            Vault(self.backend),
-            self.paths,
-            self.server.endpoints,
-            lambda: self.http,
-            lambda: self.server.now,
-            lambda: 0.0,
-            lock_within_s=lock_within_s,
-            save_again_s=0.01,
-        )
-
-
-@asynccontextmanager
-async def made(root: Path) -> AsyncIterator[World]:
-    async with token_server(NOW) as server, httpx.AsyncClient(trust_env=False) as http:
-        world = World(None, server, MemoryBackend(), Paths(root), http)  # type: ignore[arg-type]  # made next
-        world.tokens = world.restarted()
-        yield world
-        await world.tokens.close()
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """An account `anna` with a login that has ended, generation 1."""
-    async with made(tmp_path / "data") as world:
-        await world.keep(replace(world.server.newest(), expires_at=NOW - 1), 1)
+    async with token_world(tmp_path / "data") as world:
         yield world
-
-
-async def living(world: World, life_s: float = 4 * HOUR_S) -> None:
-    """Give anna's login, in vault and memory, another `life_s`."""
-    tokens = replace(world.server.newest(), expires_at=world.server.now + life_s)
-    await world.tokens.store(ANNA, tokens)
 
 
 # --- what requests ask -----------------------------------------------------------------------------
@@ -108,7 +53,7 @@ async def test_a_secret_is_loaded_once_and_then_ready_without_waiting(world: Wor
 
 
 async def test_a_token_is_not_ready_in_its_last_minute(world: World) -> None:
-    await living(world, HOUR_S)
+    await world.living(HOUR_S)
 
     world.server.now += HOUR_S - 60.5
     assert world.tokens.ready(ANNA) == "access-0"
@@ -125,7 +70,7 @@ async def test_an_api_key_is_always_ready(world: World) -> None:
     assert world.tokens.expires_at(ANNA) is None
     assert world.tokens.scopes(ANNA) == ()
     await world.tokens.refresh(ANNA)
-    assert world.tokens.due(world.server.now) == []
+    assert world.tokens.due() == []
     assert world.server.received == []
 
 
@@ -173,7 +118,7 @@ async def test_twenty_callers_share_one_renewal(world: World) -> None:
 
 
 async def test_a_burst_of_401_rotates_the_login_once(world: World) -> None:
-    await living(world)
+    await world.living()
 
     answers = await asyncio.gather(*(world.tokens.renew(ANNA, "access-0") for _ in range(20)))
     late = await world.tokens.renew(ANNA, "access-0")
@@ -231,7 +176,7 @@ async def test_a_caller_that_hangs_up_does_not_cancel_the_renewal(world: World) 
 
 
 async def test_150_callers_that_hang_up_at_any_moment_lose_nothing(world: World) -> None:
-    await living(world)
+    await world.living()
 
     for moment in range(150):
         rejected = f"access-{world.server.number}"
@@ -249,7 +194,7 @@ async def test_150_callers_that_hang_up_at_any_moment_lose_nothing(world: World)
 
 
 async def test_another_process_that_was_faster_is_adopted(world: World) -> None:
-    await living(world)
+    await world.living()
     other = world.restarted()
     await other.renew(ANNA, "access-0")
 
@@ -284,7 +229,7 @@ async def test_three_processes_never_send_the_same_refresh_token(tmp_path: Path)
 
 async def test_a_lock_that_another_process_keeps_is_not_waited_for_while_the_token_lives(world: World) -> None:
     world.tokens = world.restarted(lock_within_s=0.05)
-    await living(world, 30.0)
+    await world.living(30.0)
     with FileLock(world.paths.account_lock(ANNA)):
         assert await world.tokens.secret(ANNA) == "access-0"
         world.server.now += 60
@@ -320,7 +265,7 @@ async def test_a_crash_between_sending_and_storing_leaves_a_known_doubt(world: W
 
 
 async def test_an_intent_found_at_start_is_sent_again_at_once_before_any_other_use(world: World) -> None:
-    await living(world)
+    await world.living()
     await _crash(world, Hang(rotated=False))
     tokens = world.restarted()
 
@@ -332,7 +277,7 @@ async def test_an_intent_found_at_start_is_sent_again_at_once_before_any_other_u
 
 
 async def test_when_the_crash_cost_the_login_the_living_token_serves_until_it_ends(world: World) -> None:
-    await living(world)
+    await world.living()
     await _crash(world, Hang(rotated=True))
     tokens = world.restarted()
 
@@ -348,7 +293,7 @@ async def test_when_the_crash_cost_the_login_the_living_token_serves_until_it_en
 
 
 async def test_an_intent_of_an_older_generation_is_no_doubt(world: World) -> None:
-    await living(world)
+    await world.living()
     await _crash(world, Hang(rotated=False))
     await world.keep(OAuthTokens("access-x", "refresh-x", NOW + 4 * HOUR_S), 9)
     sent = len(world.server.sent())
@@ -402,15 +347,16 @@ async def test_invalid_grant_for_a_token_that_another_program_has_renewed_condem
 
 
 async def test_invalid_grant_leaves_the_living_token_in_service_until_it_ends(world: World) -> None:
-    await living(world, HOUR_S)
+    await world.living(HOUR_S)
     world.server.script.append(INVALID_GRANT)
 
     with pytest.raises(RefreshFailed, match="can no longer be renewed; it works until"):
         await world.tokens.refresh(ANNA)
 
     assert world.tokens.ready(ANNA) == "access-0"
-    assert world.tokens.due(NOW + HOUR_S - 61) == []
-    world.server.now += HOUR_S - 30
+    world.server.now += HOUR_S - 61
+    assert world.tokens.due() == []
+    world.server.now += 31
     assert await world.tokens.secret(ANNA) == "access-0"
     world.server.now += 60
     with pytest.raises(LoginNeeded):
@@ -419,7 +365,7 @@ async def test_invalid_grant_leaves_the_living_token_in_service_until_it_ends(wo
 
 
 async def test_invalid_grant_after_a_401_needs_a_login(world: World) -> None:
-    await living(world)
+    await world.living()
     world.server.script.append(INVALID_GRANT)
 
     with pytest.raises(LoginNeeded):
@@ -468,7 +414,7 @@ async def test_a_login_without_a_refresh_token_serves_until_it_ends_and_is_never
         (Say(429, headers=(("retry-after", "900"),)), 900),
         (Say(429, headers=(("retry-after", "999999"),)), 3_600),
         (Say(503), 5),
-        (Say(200, b"cut"), 5),
+        (Say(529), 5),
         (Say(404, {"type": "error", "error": {"type": "not_found_error", "message": "Not found"}}), 5),
         (Say(302, headers=(("location", "http://127.0.0.1:9/"),)), 5),
         (Say(401, {"error": "invalid_client"}), 5),
@@ -510,7 +456,7 @@ async def test_the_rest_doubles_up_to_five_minutes_and_a_success_ends_it(world: 
 
 @pytest.mark.parametrize("said", [Say(429), Say(503), Say(404), INVALID_GRANT, Hang(rotated=False)])
 async def test_a_token_that_still_lives_serves_whatever_the_token_endpoint_says(world: World, said: Say | Hang) -> None:
-    await living(world, 30.0)
+    await world.living(30.0)
     world.server.script.extend([said, said])
 
     assert await world.tokens.secret(ANNA) == "access-0"
@@ -518,7 +464,7 @@ async def test_a_token_that_still_lives_serves_whatever_the_token_endpoint_says(
 
 
 async def test_a_token_that_was_answered_with_401_serves_no_more_when_renewing_fails(world: World) -> None:
-    await living(world)
+    await world.living()
     world.server.script.append(Say(503))
 
     with pytest.raises(RefreshFailed):
@@ -562,7 +508,7 @@ async def test_a_rejected_api_key_needs_another_one(world: World) -> None:
 
 @pytest.mark.parametrize("jump_s", [-400 * 86_400, 400 * 86_400])
 async def test_a_clock_that_jumps_costs_at_most_one_renewal_and_no_login(world: World, jump_s: float) -> None:
-    await living(world)
+    await world.living()
     world.server.script.append(Say(429))
     with pytest.raises(RefreshFailed):
         await world.tokens.refresh(ANNA)
@@ -581,34 +527,38 @@ async def test_a_clock_that_jumps_costs_at_most_one_renewal_and_no_login(world: 
 
 
 async def test_a_login_is_due_half_an_hour_before_its_end_and_serves_meanwhile(world: World) -> None:
-    await living(world)
+    await world.living()
     ends_at = NOW + 4 * HOUR_S
-    assert world.tokens.due(ends_at - 1_801) == []
-    assert world.tokens.due(ends_at - 1_799) == [ANNA]
+    world.server.now = ends_at - 1_801
+    assert world.tokens.due() == []
     world.server.now = ends_at - 1_799
+    assert world.tokens.due() == [ANNA]
+    assert world.tokens.due(dead_only=True) == []
     world.server.before.clear()
 
     refresh = asyncio.create_task(world.tokens.refresh(ANNA))
     await world.server.arrived.wait()
 
-    assert world.tokens.due(world.server.now) == []
+    assert world.tokens.due() == []
     assert world.tokens.ready(ANNA) == "access-0"
     world.server.before.set()
     await refresh
     assert world.tokens.ready(ANNA) == "access-1"
-    assert world.tokens.due(world.server.now) == []
+    assert world.tokens.due() == []
 
 
 async def test_a_short_lived_login_is_not_due_as_soon_as_it_is_there(world: World) -> None:
     world.server.life_s = 600
     await world.tokens.secret(ANNA)
 
-    assert world.tokens.due(NOW + 299) == []
-    assert world.tokens.due(NOW + 301) == [ANNA]
+    world.server.now = NOW + 299
+    assert world.tokens.due() == []
+    world.server.now = NOW + 301
+    assert world.tokens.due() == [ANNA]
 
 
 async def test_a_failed_early_renewal_rests_too(world: World) -> None:
-    await living(world)
+    await world.living()
     world.server.now += 4 * HOUR_S - 1_000
     world.server.script.append(Say(429))
 
@@ -617,16 +567,17 @@ async def test_a_failed_early_renewal_rests_too(world: World) -> None:
     with pytest.raises(RefreshFailed):
         await world.tokens.refresh(ANNA)
 
-    assert world.tokens.due(world.server.now) == []
-    assert world.tokens.due(world.server.now + 301) == [ANNA]
+    assert world.tokens.due() == []
     assert len(world.server.received) == 1
+    world.server.now += 301
+    assert world.tokens.due() == [ANNA]
 
 
 # --- a vault that fails ----------------------------------------------------------------------------
 
 
 async def test_a_vault_that_cannot_be_read_starts_no_renewal(world: World) -> None:
-    await living(world, 2 * HOUR_S)
+    await world.living(2 * HOUR_S)
     world.backend.reading_fails = VaultLocked("locked")
 
     with pytest.raises(RefreshFailed, match="not renewed: locked"):
@@ -648,7 +599,7 @@ async def test_a_pair_that_the_vault_does_not_take_serves_from_memory_and_is_sav
     assert (await world.stored()) == Stored(1, OAuthTokens("access-0", "refresh-0", NOW - 1))
     assert world.intent.exists()
     world.backend.writing_fails = None
-    await asyncio.wait_for(world.tokens._savers[ANNA], 20)
+    await asyncio.wait_for(world.tokens._keeping._savers[ANNA], 20)
 
     assert world.tokens.unsaved() == ()
     assert await world.stored() == Stored(2, world.server.newest())
@@ -682,7 +633,7 @@ async def test_while_a_pair_is_not_saved_no_other_process_can_send_the_old_one(w
 
 
 async def test_a_sign_in_that_cannot_be_saved_leaves_the_one_before_in_service(world: World) -> None:
-    await living(world)
+    await world.living()
     world.backend.writing_fails = VaultError("full")
 
     with pytest.raises(VaultError):
@@ -693,7 +644,7 @@ async def test_a_sign_in_that_cannot_be_saved_leaves_the_one_before_in_service(w
 
 
 async def test_a_disk_that_takes_no_intent_renews_only_what_has_ended(world: World) -> None:
-    await living(world, HOUR_S)
+    await world.living(HOUR_S)
     world.intent.mkdir()  # a file cannot take its place
 
     with pytest.raises(RefreshFailed, match="disk takes no writes"):
@@ -708,7 +659,7 @@ async def test_a_disk_that_takes_no_intent_renews_only_what_has_ended(world: Wor
 
 
 async def test_a_sign_in_during_a_renewal_waits_for_it_and_wins(world: World) -> None:
-    await living(world)
+    await world.living()
     world.server.after.clear()
     refresh = asyncio.create_task(world.tokens.refresh(ANNA))
     await world.server.rotated.wait()
@@ -730,9 +681,57 @@ async def test_a_forgotten_account_has_no_credential_left(world: World) -> None:
 
     assert world.tokens.ready(ANNA) is None
     assert world.tokens.expires_at(ANNA) is None
-    assert world.backend.items == {}
+    assert not [key for key in world.backend.items if key.startswith("anna")]
     with pytest.raises(LoginNeeded):
         await world.tokens.secret(ANNA)
+
+
+async def test_what_may_be_told_of_a_credential_is_told_without_renewing_it(world: World) -> None:
+    facts = await world.tokens.facts(ANNA)
+    nobody = await world.tokens.facts(AccountId("nobody"))
+
+    assert facts is not None
+    assert (facts.generation, facts.is_renewable, facts.ends_at) == (1, True, NOW - 1)
+    assert nobody is None
+    assert world.server.received == []
+
+
+async def test_second_look_forgets_a_rest_and_renews_a_login_in_doubt_once(world: World) -> None:
+    world.server.script.append(Say(429, b"", (("retry-after", "3000"),)))
+    with pytest.raises(RefreshFailed):
+        await world.tokens.secret(ANNA)
+    with pytest.raises(RefreshFailed):
+        await world.tokens.secret(ANNA)
+
+    await world.tokens.look_again(ANNA)
+
+    assert world.tokens.ready(ANNA) == "access-1"
+    assert len(world.server.received) == 2
+
+
+async def test_second_look_at_a_good_login_sends_nothing(world: World) -> None:
+    await world.living()
+
+    await world.tokens.look_again(ANNA)
+
+    assert world.tokens.ready(ANNA) == "access-0"
+    assert world.server.received == []
+
+
+async def test_second_look_never_loses_what_the_vault_has_not_taken(world: World) -> None:
+    world.backend.writing_fails = VaultError("full")
+    assert await world.tokens.secret(ANNA) == "access-1"
+
+    await world.tokens.look_again(ANNA)
+
+    assert world.tokens.ready(ANNA) == "access-1"
+
+
+async def test_what_tidegate_cannot_renew_it_cannot_end(world: World) -> None:
+    await world.tokens.store(ANNA, OAuthTokens("access", "", NOW + HOUR_S))
+
+    with pytest.raises(LoginNeeded):
+        await world.tokens.revoke(ANNA)
 
 
 async def test_closing_waits_for_a_renewal_in_flight(world: World) -> None:
@@ -759,5 +758,192 @@ async def test_the_log_names_accounts_and_never_a_token(world: World, caplog: py
             world.server.now += 301
 
     assert "anna: the login was not renewed" in caplog.text
-    assert "anna: the renewed login is in memory only: full" in caplog.text
+    assert "anna: the vault did not take the renewed login: full" in caplog.text
     assert not [word for word in ("access-", "refresh-") if word in caplog.text]
+
+
+# --- a doubt that stays ----------------------------------------------------------------------------
+
+
+async def test_a_login_in_doubt_serves_while_it_lives_and_is_tried_again_by_itself(world: World) -> None:
+    await world.living()
+    world.server.script.extend([Hang(rotated=False)] * 2)
+
+    with pytest.raises(RefreshFailed):
+        await world.tokens.refresh(ANNA)
+
+    assert world.states[-1] is LoginState.IN_DOUBT
+    assert world.tokens.ready(ANNA) == "access-0"
+    assert world.tokens.due() == []
+    world.server.now += 6
+    assert world.tokens.due() == [ANNA]
+    await world.tokens.refresh(ANNA)
+    assert world.states[-1] is LoginState.FINE
+    assert not world.intent.exists()
+
+
+@pytest.mark.parametrize("said", [Say(429), Say(503), Say(404)], ids=str)
+async def test_an_answer_that_does_not_tell_of_the_token_ends_no_doubt(world: World, said: Say) -> None:
+    await world.living()
+    await _crash(world, Hang(rotated=True))
+    tokens = world.restarted()
+    world.server.script.append(said)
+
+    assert await tokens.secret(ANNA) == "access-0"
+
+    assert world.intent.exists()
+    assert world.states[-1] is LoginState.IN_DOUBT
+    assert await world.restarted().secret(ANNA) == "access-0"  # in doubt again at the next start, and now it is known
+    assert world.server.rejected == 1
+
+
+async def test_a_provider_that_cannot_be_reached_leaves_no_doubt(world: World) -> None:
+    await world.living()
+    world.server.url = "http://127.0.0.1:1/v1/oauth/token"
+
+    with pytest.raises(RefreshFailed):
+        await world.tokens.refresh(ANNA)
+
+    assert not world.intent.exists()
+    assert world.states[-1] is LoginState.FINE
+
+
+# --- how a login is doing --------------------------------------------------------------------------
+
+
+async def test_a_renewal_is_told_from_its_beginning_to_its_end(world: World) -> None:
+    await world.tokens.secret(ANNA)
+
+    assert world.healths == [
+        LoginHealth(LoginState.FINE, NOW - 1),
+        LoginHealth(LoginState.RENEWING, NOW - 1),
+        LoginHealth(LoginState.RENEWING, NOW + 8 * HOUR_S),
+        LoginHealth(LoginState.FINE, NOW + 8 * HOUR_S),
+    ]
+
+
+async def test_a_login_that_cannot_be_renewed_any_more_is_told_once_with_its_end(world: World) -> None:
+    await world.living(HOUR_S)
+    world.server.script.append(INVALID_GRANT)
+
+    for _ in range(3):
+        with pytest.raises(RefreshFailed):
+            await world.tokens.refresh(ANNA)
+        world.tokens.heed_time()
+
+    assert [health for health in world.healths if health.state is LoginState.ENDING] == [
+        LoginHealth(LoginState.ENDING, NOW + HOUR_S)
+    ]
+
+
+async def test_the_end_of_a_login_that_nobody_can_renew_is_told_by_the_passing_of_time(world: World) -> None:
+    await world.tokens.store(ANNA, OAuthTokens("borrowed", "", NOW + 8 * HOUR_S))
+    world.server.now += 8 * HOUR_S - 1_700
+
+    world.tokens.heed_time()
+
+    assert world.states == [LoginState.FINE, LoginState.ENDING]
+    assert world.tokens.ready(ANNA) == "borrowed"
+
+
+async def test_whose_a_renewed_login_is_reaches_who_wants_to_know(world: World) -> None:
+    owner = {"account": {"uuid": "person"}, "organization": {"uuid": "organisation"}}
+    world.server.script.append(Say(200, {"access_token": "access-1", "refresh_token": "refresh-1", **owner}))
+
+    await world.tokens.secret(ANNA)
+
+    assert world.owners == [Identity("person", "organisation")]
+
+
+# --- clocks ----------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A machine's clocks. Somebody sets the one on the wall; the other one goes on by itself, also in sleep."""
+
+    def __init__(self, world: World) -> None:
+        self.wall = NOW
+        self.steady = 0.0
+        self.clock = ServerClock(lambda: self.wall, lambda: self.steady)
+        self._world = world
+
+    async def started(self) -> Tokens:
+        """A process on this machine: every answer tells it the time, as in the product."""
+
+        async def heed(response: httpx.Response) -> None:
+            self.clock.heed(response.headers.get("date"))
+
+        world = self._world
+        world.http.event_hooks["response"].append(heed)
+        return Tokens(
+            Vault(world.backend), world.paths, world.server.endpoints, lambda: world.http, self.clock, lambda: 0.0
+        )
+
+    def passes(self, seconds: float) -> None:
+        """Time, for everybody."""
+        self.wall += seconds
+        self.steady += seconds
+        self._world.server.now += seconds
+        self._world.server.date = format_datetime(datetime.fromtimestamp(self._world.server.now, UTC), usegmt=True)
+
+
+async def test_a_wall_clock_that_is_set_a_hundred_times_renews_and_ends_nothing(world: World) -> None:
+    await world.living(4 * HOUR_S)
+    machine = Machine(world)
+    tokens = await machine.started()
+    chance = random.Random(1)
+
+    for _ in range(100):
+        machine.wall = NOW + chance.uniform(-400, 400) * 86_400
+        assert await tokens.secret(ANNA) == "access-0"
+        assert tokens.ready(ANNA) == "access-0"
+        assert tokens.due() == []
+
+    assert world.server.received == []
+
+
+async def test_sleep_counts_as_time_and_ends_a_login_with_one_renewal(world: World) -> None:
+    await world.living(4 * HOUR_S)
+    machine = Machine(world)
+    tokens = await machine.started()
+    await tokens.secret(ANNA)
+
+    machine.passes(8 * HOUR_S)
+
+    assert tokens.due(dead_only=True) == [ANNA]
+    assert {await tokens.secret(ANNA) for _ in range(3)} == {"access-1"}
+    assert world.server.sent() == ["refresh-0"]
+
+
+@pytest.mark.parametrize("wrong_by_s", [-400 * 86_400, -HOUR_S, HOUR_S, 400 * 86_400])
+async def test_a_clock_that_is_wrong_at_the_start_costs_at_most_one_renewal(world: World, wrong_by_s: float) -> None:
+    await world.living(4 * HOUR_S)
+    machine = Machine(world)
+    machine.passes(0)
+    machine.wall += wrong_by_s
+    machine.clock = ServerClock(lambda: machine.wall, lambda: machine.steady)
+    tokens = await machine.started()
+
+    secret = await tokens.secret(ANNA)
+    machine.passes(4 * HOUR_S + 1)
+    after_401 = await tokens.renew(ANNA, secret)
+    machine.wall -= wrong_by_s
+    for _ in range(3):
+        await tokens.secret(ANNA)
+
+    assert after_401 != secret
+    assert len(world.server.sent()) <= 2
+    assert world.server.rejected == 0
+    stored = await world.stored()
+    assert stored is not None
+    assert stored.credential.expires_at == pytest.approx(world.server.now + 8 * HOUR_S, abs=5)  # type: ignore[union-attr]
+
+
+async def test_a_clock_that_is_set_back_ends_a_rest(world: World) -> None:
+    world.server.script.append(Say(429))
+    with pytest.raises(RefreshFailed):
+        await world.tokens.secret(ANNA)
+
+    world.server.now -= 2
+
+    assert await world.tokens.secret(ANNA) == "access-1"

@@ -8,7 +8,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.model import Endpoints, OAuthTokens
@@ -39,6 +39,8 @@ class TokenServer:
     now: float
     url: str = ""
     life_s: float = 8 * HOUR_S
+    date: str | None = None
+    """What answers say the time is; None: they do not say."""
     script: deque[Say | Hang] = field(default_factory=deque)
     received: list[dict[str, Any]] = field(default_factory=list)
     rejected: int = 0
@@ -70,7 +72,8 @@ class TokenServer:
             self.arrived.set()
             await self.before.wait()
             if answer := await self._answer(self.received[-1].get("refresh_token")):
-                writer.write(_http(answer))
+                dated = (("date", self.date),) if self.date else ()
+                writer.write(_http(replace(answer, headers=(*answer.headers, *dated))))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client was killed: that is a test
