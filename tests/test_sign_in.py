@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from core import app, sign_in
+from core import app, sign_in, threaded
 from core.cli import Session
 from core.demo_run import Memory
 from core.errors import SignInFailed
@@ -46,7 +46,7 @@ def orders(sim: SimulatedProvider, tmp_path: Path) -> AbstractContextManager[Any
 
     class Orders(AbstractContextManager[Any]):
         def __enter__(self) -> Any:
-            self._inner = app.alone_in_thread(Paths(tmp_path), options)
+            self._inner = threaded.alone_in_thread(Paths(tmp_path), options)
             run = self._inner.__enter__()
             return lambda command, /, **arguments: run(command, arguments)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from core import app, demo_run
+from core import app, demo_run, threaded
 from core.demo import Summary
 from core.files import Paths, default_paths
 from tray import app as tray
@@ -21,7 +21,7 @@ def main(paths: Paths | None = None, vault: app.VaultKind = "keyring") -> None:
     options = app.Options(vault=vault)
     chosen = backend.choose()  # first: without a desktop nothing else should start
     app.keep_log(paths, options)
-    with app.in_thread(paths, options) as core:
+    with threaded.in_thread(paths, options) as core:
         tray.run(core, chosen)
 
 
@@ -29,7 +29,7 @@ def demo(*, once: bool = False) -> int:
     """The demo in the tray. Returns the exit code; with `once` it ends by itself."""
     chosen = backend.choose()
     with _demo_in_thread() as (portal, stage):
-        core = app.CoreInThread(stage.core, portal)
+        core = threaded.CoreInThread(stage.core, portal)
         plan = demo_run.ONCE if once else demo_run.ENDLESS
         playing = portal.start_task_soon(stage.play, plan)
         try:

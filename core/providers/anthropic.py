@@ -6,8 +6,10 @@ wording of messages changes, so a phrase is looked for only where no other sign 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from core.model import (
     AccountKind,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import app
+from core import app, threaded
 from core.demo_run import Memory
 from core.files import Paths
 from core.providers.coding import decoded
@@ -102,7 +102,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RawUpstream,
         url = f"http://127.0.0.1:{upstream.port}"
         environ = {"TIDEGATE_ANTHROPIC_API_URL": url}
         options = app.Options(vault=Vault(Memory()), port=0, environ=environ)
-        with app.in_thread(Paths(tmp_path_factory.mktemp("data")), options) as core:
+        with threaded.in_thread(Paths(tmp_path_factory.mktemp("data")), options) as core:
             core._portal.call(core._core.commands.run, "add_key", {"kind": "api-key", "key": "sk-ant-api03-EXAMPLE"})
             upstream.requests.clear()
             headers = {"x-api-key": core.local_key()}
