@@ -12,11 +12,19 @@ from core import app
 from core.demo_run import Memory, admit
 from core.files import Paths
 from core.model import Settings
-from core.simulator import SimulatedAccount, SimulatedProvider
+from core.simulator import Received, SimulatedAccount, SimulatedProvider
 from core.vault import Vault
 
 MODEL = "claude-sonnet-5"
 PROMPT: Any = [{"role": "user", "content": "hello there"}]
+
+
+TIDEGATES_OWN = frozenset({"/api/oauth/usage", "/api/oauth/profile", "/v1/oauth/token", "/zen/go/v1/usage"})
+
+
+def for_clients(sim: SimulatedProvider) -> list[Received]:
+    """What the provider received that clients have asked for."""
+    return [received for received in sim.received if received.path not in TIDEGATES_OWN]
 
 
 @dataclass(slots=True)
@@ -62,6 +70,13 @@ class Stage:
         self.clients.append(client)
         return client
 
+    @property
+    def asked(self) -> list[Received]:
+        """What the provider received for clients, without what Tidegate asks for itself."""
+        return [
+            r for r in self.sim.received if r.path.startswith(("/v1/", "/zen/")) and not r.path.startswith("/v1/oauth")
+        ]
+
     def served(self, label: str) -> int:
         """How many generation requests this account received."""
         return sum(r.account == label and r.path == "/v1/messages" for r in self.sim.received)
@@ -70,13 +85,21 @@ class Stage:
 @asynccontextmanager
 async def on_stage(folder: Path, memory: Memory | None = None, **options: Any) -> AsyncIterator[Stage]:
     """Start both, end both. `memory` is the vault's back end."""
-    async with SimulatedProvider.running() as sim:
-        chosen = app.Options(vault=Vault(memory or Memory()), port=0, environ={}, **options)
-        async with app.running(Paths(folder), chosen) as core:
-            stage = Stage(sim, core, (await core.commands.run("token", {}))["key"])
-            await stage.settle(endpoints=sim.endpoints(), hold_s=Settings().hold_s)
-            try:
-                yield stage
-            finally:
-                for client in stage.clients:
-                    await client.close()
+    async with SimulatedProvider.running() as sim, in_front_of(sim, folder, memory, **options) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def in_front_of(
+    sim: SimulatedProvider, folder: Path, memory: Memory | None = None, **options: Any
+) -> AsyncIterator[Stage]:
+    """Start a Tidegate and end it; the provider goes on."""
+    chosen = app.Options(vault=Vault(memory or Memory()), port=0, environ={}, **options)
+    async with app.running(Paths(folder), chosen) as core:
+        stage = Stage(sim, core, (await core.commands.run("token", {}))["key"])
+        await stage.settle(endpoints=sim.endpoints(), hold_s=Settings().hold_s)
+        try:
+            yield stage
+        finally:
+            for client in stage.clients:
+                await client.close()

@@ -16,10 +16,11 @@ from core import app
 from core.clients import CLIENTS
 from core.demo_run import Memory, admit
 from core.files import Paths
-from core.model import Strategy
-from core.simulator import SimulatedAccount, SimulatedProvider, pieces_for
+from core.model import Settings, Strategy
+from core.simulator import Received, SimulatedAccount, SimulatedProvider, pieces_for
 from core.vault import Vault
 from tests.clients.recorder import Recorder, recording
+from tests.stage import for_clients
 
 ROOT = Path(__file__).parents[2]
 RUN_S = 90.0
@@ -53,6 +54,11 @@ class Stage:
     paths: Paths
     key: str = field(repr=False)
     home: Path
+
+    @property
+    def received(self) -> list[Received]:
+        """What the provider received that the client has asked for."""
+        return for_clients(self.sim)
 
     def account(self, label: str) -> SimulatedAccount:
         """One account at the provider."""
@@ -100,8 +106,8 @@ class Stage:
     def assert_key_stayed_here(self) -> None:
         """Nothing that arrived at the provider holds the local key."""
         secret = self.key.encode()
-        assert self.sim.received
-        for received in self.sim.received:
+        assert self.received
+        for received in self.received:
             assert secret not in received.body
             assert self.key not in received.target
             assert not [name for name, value in received.headers if secret in value]

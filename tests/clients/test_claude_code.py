@@ -29,7 +29,7 @@ def test_prompt_gets_its_whole_answer(stage: Stage, ask: Ask) -> None:
     finished = ask(PROMPT)
 
     assert finished == Finished(0, stage.answer(PROMPT), "")
-    (received,) = stage.sim.received
+    (received,) = stage.received
     assert (received.account, received.target) == ("Work", "/v1/messages?beta=true")
     assert received.header("user-agent").startswith("claude-cli/")
     stage.assert_key_stayed_here()
@@ -44,7 +44,7 @@ def test_request_is_forwarded_as_made_with_the_accounts_credential(stage: Stage,
     with stage.recorded("claude-code") as recorder:
         assert ask(PROMPT).code == 0
 
-    (sent,), (received,) = recorder.sent, stage.sim.received
+    (sent,), (received,) = recorder.sent, stage.received
     assert stage.key in sent.header(b"authorization")
     assert sent.header(b"anthropic-beta").startswith("claude-code-")
     assert_forwarded_as_made(sent, received, oauth=oauth)
@@ -60,7 +60,7 @@ def test_tool_call_makes_its_round_trip(stage: Stage, ask: Ask) -> None:
 
     assert finished.code == 0
     assert finished.out.startswith('The tool answered: "low tide".')
-    first, second = stage.sim.received
+    first, second = stage.received
     assert b"tool_result" not in first.body
     assert b'"tool_result","content":"low tide"' in second.body
 
@@ -73,11 +73,11 @@ def test_full_window_during_a_session_moves_it_to_the_next_account(stage: Stage,
     assert ask("second", "--continue") == Finished(0, stage.answer("second"), "")
     assert ask("third", "--continue") == Finished(0, stage.answer("third"), "")
 
-    served = [(received.account, received.status) for received in stage.sim.received]
+    served = [(received.account, received.status) for received in stage.received]
     assert served == [("Work", 200), ("Work", 429), ("Home", 200), ("Home", 200)]
-    refused, repeated = stage.sim.received[1:3]
+    refused, repeated = stage.received[1:3]
     assert refused.body == repeated.body
-    assert {received.header("x-claude-code-session-id") for received in stage.sim.received} == {session}
+    assert {received.header("x-claude-code-session-id") for received in stage.received} == {session}
 
 
 def test_spent_accounts_are_told_at_once_in_our_words(stage: Stage, ask: Ask) -> None:
@@ -89,4 +89,4 @@ def test_spent_accounts_are_told_at_once_in_our_words(stage: Stage, ask: Ask) ->
     assert finished.code == 1
     assert finished.out.startswith("API Error: Request rejected (429) · Tidegate: no account is free before ")
     assert all(f"{label}: " in finished.out for label in ("Work", "Home", "Team"))
-    assert [received.account for received in stage.sim.received] == ["Work", "Home", "Team"]
+    assert [received.account for received in stage.received] == ["Work", "Home", "Team"]

@@ -54,8 +54,8 @@ def test_prompt_is_forwarded_as_made_and_gets_its_whole_answer(stage: Stage, ask
         finished = ask(PROMPT, model=way.model)
 
     assert (finished.code, finished.out) == (0, stage.answer(PROMPT))
-    received = {received.body: received for received in stage.sim.received}  # two at once come in any order
-    assert len(recorder.sent) == len(received) == len(stage.sim.received)
+    received = {received.body: received for received in stage.received}  # two at once come in any order
+    assert len(recorder.sent) == len(received) == len(stage.received)
     secret = account.key or account.access
     expected = (way.header.encode(), f"Bearer {secret}".encode() if way.header == "authorization" else secret.encode())
     for sent in recorder.sent:
@@ -72,27 +72,27 @@ def test_tool_call_makes_its_round_trip(stage: Stage, ask: Ask) -> None:
 
     assert finished.code == 0
     assert 'The tool answered: "low tide".' in finished.out
-    assert b'"tool_result"' in stage.sim.received[-1].body
-    assert b'"low tide\\n"' in stage.sim.received[-1].body
+    assert b'"tool_result"' in stage.received[-1].body
+    assert b'"low tide\\n"' in stage.received[-1].body
 
 
 def test_full_window_during_a_session_moves_it_to_the_next_account(stage: Stage, ask: Ask) -> None:
     assert ask("first").out == stage.answer("first")
-    count = len(stage.sim.received)
+    count = len(stage.received)
     stage.account("Work").always(faults.QuotaRejected("5h", 3600))
 
     for prompt in ("second", "third"):
         finished = ask(prompt, "--continue")
         assert (finished.code, finished.out) == (0, stage.answer(prompt))
 
-    refused, repeated, straight = stage.sim.received[count:]
+    refused, repeated, straight = stage.received[count:]
     assert [(r.account, r.status) for r in (refused, repeated, straight)] == [
         ("Work", 429),
         ("Home", 200),
         ("Home", 200),
     ]
     assert refused.body == repeated.body
-    assert len({received.header("x-session-id") for received in stage.sim.received}) == 1
+    assert len({received.header("x-session-id") for received in stage.received}) == 1
 
 
 def test_spent_accounts_are_waited_for(stage: Stage, ask: Ask) -> None:
@@ -104,7 +104,7 @@ def test_spent_accounts_are_waited_for(stage: Stage, ask: Ask) -> None:
     finished = ask(PROMPT, "--title", "without a second request for one")
 
     assert (finished.code, finished.out) == (0, stage.answer(PROMPT))
-    served = [(received.account, received.status) for received in stage.sim.received]
+    served = [(received.account, received.status) for received in stage.received]
     assert served[:2] == [("Work", 429), ("Home", 429)]
     assert [status for _, status in served[2:]] == [200]
 
@@ -117,4 +117,4 @@ def test_accounts_that_cannot_serve_are_told_at_once_in_our_words(stage: Stage, 
 
     assert finished.code == 1
     assert "Tidegate: no account can serve this. Work: disabled; Home: disabled; Team: disabled." in finished.err
-    assert not stage.sim.received
+    assert not stage.received

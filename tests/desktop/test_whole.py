@@ -19,6 +19,7 @@ from core.wording import clock_time
 from tests.desktop.robot import Shown
 from tests.desktop.session import Session, desktop
 from tests.fakes import allow, code_shown
+from tests.stage import for_clients
 from tray.icon import DEEP_WATER
 
 pytestmark = pytest.mark.anyio
@@ -136,9 +137,9 @@ async def test_account_that_runs_dry_in_a_session_is_replaced_before_anybody_not
         assert any(row.startswith("Home: ") for row in rows), "the head names the account that serves"
         assert any(row.startswith("Work — 5 h window full until") for row in rows)
 
-        received = len([r for r in sim.received if r.account == "Work"])
+        received = len([r for r in for_clients(sim) if r.account == "Work"])
         assert (await ask(url, key))[0] == "Home"
-        assert len([r for r in sim.received if r.account == "Work"]) == received
+        assert len([r for r in for_clients(sim) if r.account == "Work"]) == received
         assert notified(robot.notifications).count("Work → Home") == 1
 
 

@@ -175,7 +175,7 @@ async def test_all_spent_is_one_429_with_each_reason_and_is_not_retried(stage: S
     assert error.body["error"]["type"] == "rate_limit_error"
     assert 3500 < int(error.response.headers["retry-after"]) <= 3600
     assert error.response.headers["x-should-retry"] == "false"
-    assert len(stage.sim.received) == 2
+    assert len(stage.asked) == 2
 
 
 async def test_request_waits_for_an_account_that_is_ready_soon(stage: Stage) -> None:
@@ -190,7 +190,7 @@ async def test_bad_request_comes_back_once_and_unchanged(stage: Stage) -> None:
     first.script(faults.BadRequest("messages.0: permission quota billing"))
     with pytest.raises(anthropic.BadRequestError, match="permission quota billing"):
         await ask(stage, stream=True)
-    assert len(stage.sim.received) == 1
+    assert len(stage.asked) == 1
     assert stage.core.engine.pool.accounts[0].cooldowns == ()
 
 
@@ -211,7 +211,7 @@ async def test_server_error_of_both_comes_as_it_is_after_one_retry(stage: Stage,
     with pytest.raises(anthropic.APIStatusError) as caught:
         await ask(stage, stream=True)
     assert caught.value.status_code == (529 if isinstance(fault, faults.Overloaded) else 500)
-    assert len(stage.sim.received) == 2
+    assert len(stage.asked) == 2
     assert [s.cooldowns for s in stage.core.engine.pool.accounts] == [(), ()]
 
 
@@ -223,7 +223,7 @@ async def test_half_an_answer_is_never_asked_for_again(stage: Stage, fault: Any)
         await ask(stage, stream=True)
     assert caught.value.status_code == 502
     assert caught.value.response.headers["x-tidegate-outcome"] == "unknown"
-    assert len(stage.sim.received) == 1
+    assert len(stage.asked) == 1
 
 
 async def test_no_answer_twice_is_unknown(stage: Stage) -> None:
@@ -241,7 +241,7 @@ async def test_request_with_server_tools_is_never_sent_twice_in_doubt(stage: Sta
     search: Any = {"type": "web_search_20250305", "name": "web_search"}
     with pytest.raises(anthropic.InternalServerError):
         await stage.sdk().messages.create(model=MODEL, max_tokens=64, messages=PROMPT, tools=[search])
-    assert len(stage.sim.received) == 1
+    assert len(stage.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_cut_stream_is_never_taken_for_a_whole_one(stage: Stage, fault: An
     with pytest.raises((anthropic.APIError, httpx.HTTPError, Exception)) as caught:
         await ask(stage, stream=True)
     assert not isinstance(caught.value, AssertionError), "the SDK took a cut stream for a whole one"
-    assert len(stage.sim.received) == 1
+    assert len(stage.asked) == 1
 
 
 async def test_error_in_mid_stream_counts_for_the_next_choice(stage: Stage) -> None:
@@ -263,7 +263,7 @@ async def test_error_in_mid_stream_counts_for_the_next_choice(stage: Stage) -> N
     first.script(faults.ErrorMidStream(5, "rate_limit_error"))
     with pytest.raises(anthropic.APIStatusError):
         await ask(stage, stream=True)
-    assert len(stage.sim.received) == 1
+    assert len(stage.asked) == 1
 
 
 async def test_unreachable_provider_is_nobodys_fault(stage: Stage) -> None:

@@ -89,7 +89,7 @@ async def test_wrong_key_is_refused_at_once_and_reaches_nobody(three: Stage) -> 
     client = three.sdk(api_key="tg-wrong", max_retries=2)
     with pytest.raises(anthropic.AuthenticationError, match="tidegate token"):
         await client.messages.create(model=MODEL, max_tokens=64, messages=PROMPT)
-    assert not three.sim.received
+    assert not three.asked
 
 
 async def test_answer_names_the_account_and_hides_its_rate_limits(three: Stage) -> None:
