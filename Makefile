@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCKS := packaging/requirements
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test lint format test-clients test-desktop desktop-packages lock clean
+.PHONY: help run demo test lint format test-clients test-desktop test-crash bench-choose desktop-packages lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,12 @@ test-clients: $(VENV)/test  ## the real Claude Code and OpenCode (part of `test`
 
 test-desktop: $(VENV)/test desktop-packages  ## the tray on a real panel under Xvfb (part of `test`)
 	$(BIN)/python -m pytest tests/desktop
+
+test-crash: $(VENV)/test desktop-packages  ## minutes of kills, full disks and damage (a short part is in `test`)
+	$(BIN)/python -m pytest tests/crash -m crash
+
+bench-choose: $(VENV)/test  ## what choosing costs with 1,000 accounts and 10,000 sessions
+	$(BIN)/python -m tests.bench.choose
 
 desktop-packages:  # what the desktop tests need from the distribution
 	@packaging/desktop-packages

@@ -80,7 +80,7 @@ class Attempt:
                 return Cut("the provider's stream ended before its content")
             self.whole = bad_gateway("The provider sent an empty stream.")
             return UpstreamFailed(502)
-        return Served(windows, extra)
+        return Served(windows, extra, begun=True)
 
     async def _hold(self, response: Response, tap: Tap) -> bool:
         """Read until content starts, within bounds. True when the stream has ended already."""

@@ -106,8 +106,9 @@ class Delivery:
 
     def _seek(self, data: bytes) -> None:
         if self._seeks:
-            self._found |= dict.fromkeys(told(self._tail + data))
-            self._tail = data[-KEPT_BYTES:]
+            self._tail += data
+            self._found |= dict.fromkeys(told(self._tail))
+            self._tail = self._tail[-KEPT_BYTES:]
 
     def _stream(self, data: bytes) -> None:
         assert self._tap  # noqa: S101 - chosen in `run`

@@ -141,6 +141,12 @@ class Engine:
         self._fold(policy.observe(self.pool, id_, outcome, self._clock()))
         self._watch(before)
 
+    def ended_well(self, id_: AccountId) -> None:
+        """A stream of this account came to its end."""
+        state = self.pool.state(id_)
+        if state and state.upstream_failures:
+            self._put(replace(state, upstream_failures=0))
+
     def used(self, request: Request, id_: AccountId, usage: Usage) -> None:
         """An answer of this account cost so much."""
         self.pool = policy.used(self.pool, request, id_, usage)

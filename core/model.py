@@ -417,10 +417,11 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """The provider answered, or began to."""
+    """The provider answered, or began to. `begun`: a stream, whose end is not known yet."""
 
     windows: tuple[QuotaWindow, ...] = ()
     extra_usage: ExtraUsage | None = None
+    begun: bool = False
 
 
 class QuotaSpent(msgspec.Struct, frozen=True):
@@ -755,6 +756,7 @@ class AccountView:
     borrowed_from: str = ""
     login: LoginHealth = LoginHealth()
     plan_limits_only: bool = False
+    muted: bool = False
     extra_usage: ExtraUsage | None = None
     shares_with: tuple[str, ...] = ()
     """Labels of other accounts that draw on the same limits: keys of one organisation."""

@@ -12,6 +12,8 @@ from core.wording import clock_time
 JSON: HeaderLine = (b"content-type", b"application/json")
 NO_RETRY: HeaderLine = (b"x-should-retry", b"false")
 """Anthropic's clients obey it; without it Claude Code repeats a 401 for three minutes."""
+SHORT_WAIT_S = 60
+"""A client may wait this long by itself: the SDKs sleep on a `retry-after` of up to a minute, and guess beyond it."""
 UNKNOWN: HeaderLine = (b"x-tidegate-outcome", b"unknown")
 _ADD = {
     ProviderName.ANTHROPIC: "`tidegate add claude` or `tidegate add api-key`",
@@ -43,9 +45,12 @@ def nobody_ready(exhausted: Exhausted, provider: ProviderName, now: float) -> Si
         return _ask_again(f"Tidegate: no account served this just now; ask again. {each}.")
     if exhausted.ready_at is None:
         return problem(403, "permission_error", f"Tidegate: no account can serve this. {each}.", NO_RETRY)
-    wait = b"%d" % max(1, math.ceil(exhausted.ready_at - now))
+    wait_s = max(1, math.ceil(exhausted.ready_at - now))
     message = f"Tidegate: no account is free before {clock_time(exhausted.ready_at, now)}. {each}."
-    return problem(429, "rate_limit_error", message, (b"retry-after", wait), NO_RETRY)
+    headers: list[HeaderLine] = [(b"retry-after", b"%d" % wait_s)]
+    if wait_s > SHORT_WAIT_S:
+        headers.append(NO_RETRY)
+    return problem(429, "rate_limit_error", message, *headers)
 
 
 def come_back() -> Simple:

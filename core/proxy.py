@@ -38,7 +38,7 @@ from core.model import (
     Usage,
 )
 from core.policy.retry import MAX_WAIT_S, Again, ComeBack, Deliver, Elsewhere, GiveUp, Renew, Spent, Step, next_step
-from core.problems import bad_gateway, come_back, nobody_ready, problem
+from core.problems import NO_RETRY, bad_gateway, come_back, nobody_ready, problem
 from core.providers import PROVIDERS
 from core.providers.headers import HeaderLine, for_upstream
 from core.providers.incoming import describe
@@ -53,6 +53,9 @@ _PREFIXES = ((b"/v1/", ProviderName.ANTHROPIC), (b"/zen/go/v1/", ProviderName.OP
 _WITHOUT_V1 = frozenset({b"messages", b"models"})
 """What OpenCode asks for when its base URL lacks the /v1."""
 _CLIENT_LEFT = 499
+_KIND_OF = {ProviderName.ANTHROPIC: AccountKind.API_KEY, ProviderName.OPENCODE_GO: AccountKind.GO}
+"""A kind that is spoken to where all of its provider are."""
+_THIS_COMPUTER = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def route(target: bytes) -> tuple[ProviderName, bytes] | None:
@@ -85,7 +88,7 @@ class Proxy:
     async def serve(self, incoming: Incoming, answer: Answer) -> None:
         """Serve a client that has the local key."""
         provider = _routed(incoming, answer)
-        if provider:
+        if provider and not self._goes_round(provider, answer):
             request = describe(provider, incoming.headers, incoming.body)
             if resources := asked_for(incoming.target, incoming.body):
                 request = structs.replace(request, resources=resources)
@@ -94,9 +97,9 @@ class Proxy:
     async def pass_through(self, incoming: Incoming, answer: Answer) -> None:
         """Serve a client with a credential of its own, untouched, while there is no account at all."""
         provider = _routed(incoming, answer)
-        if provider is None:
+        if provider is None or self._goes_round(provider, answer):
             return
-        speaks = PROVIDERS[AccountKind.GO if provider is ProviderName.OPENCODE_GO else AccountKind.API_KEY]
+        speaks = PROVIDERS[_KIND_OF[provider]]
         origin = origin_of(speaks.base_url(self.settings().endpoints))
         headers = for_upstream(incoming.headers)
         lines = zip(incoming.headers.names, incoming.headers.raw, strict=True)
@@ -111,6 +114,16 @@ class Proxy:
             await Delivery(response, answer, None, dialect_of(provider, incoming.path)).run(())
         finally:
             response.close()
+
+    def _goes_round(self, provider: ProviderName, answer: Answer) -> bool:
+        """Whether a provider's address is Tidegate's own, so that a request would come back without end."""
+        origin = origin_of(PROVIDERS[_KIND_OF[provider]].base_url(self.settings().endpoints))
+        here = origin_of(self.engine.address)
+        if origin.port != here.port or origin.host not in _THIS_COMPUTER:
+            return False
+        text = f"Tidegate: the address that is set for {provider.value} is Tidegate's own."
+        answer.send(problem(502, "api_error", text, NO_RETRY))
+        return True
 
 
 def _routed(incoming: Incoming, answer: Answer) -> ProviderName | None:
@@ -255,8 +268,11 @@ class _Exchange:
     def _learn(self, attempt: Attempt, outcome: Outcome, id_: AccountId) -> None:
         """An error in the middle of a stream is the client's to see, and counts for the next choice."""
         engine = self._proxy.engine
+        failed = attempt.tap is not None and attempt.tap.error is not None
         if not isinstance(outcome, Served):
             engine.observe(id_, outcome)
+        elif not failed:
+            engine.ended_well(id_)
         state = engine.pool.state(id_)
         if state and attempt.tap and attempt.tap.error is not None and attempt.response:
             provider = PROVIDERS[state.account.kind]

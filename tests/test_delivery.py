@@ -281,6 +281,17 @@ async def test_a_head_that_comes_with_its_body_goes_out_with_it() -> None:
     assert len(it.wire.writes) == 1
 
 
+async def test_each_event_goes_on_before_the_next_one_comes() -> None:
+    async with rig() as it:
+        await it.feed(streamed(b"".join(EVENTS[:4])).removesuffix(b"0\r\n\r\n"))
+        for event in EVENTS[4:]:
+            before = len(it.wire.writes)
+            await it.feed(b"%x\r\n%s\r\n" % (len(event), event))
+            assert event in b"".join(it.wire.writes[before:])
+        await it.feed(b"0\r\n\r\n")
+    assert (await it.reply()).body == STREAM
+
+
 # --- answers in one piece ------------------------------------------------------------------------------
 
 MESSAGE = b'{"type":"message","usage":{"input_tokens":3,"output_tokens":9}}'
@@ -331,6 +342,48 @@ async def test_an_answer_without_body_has_none(status: bytes) -> None:
         await it.feed(b"HTTP/1.1 " + status + b"\r\n\r\n")
     reply = await it.reply()
     assert (reply.status, reply.body, it.outcome) == (204, b"", Served())
+
+
+# --- ids of what an answer made -------------------------------------------------------------------------
+
+CONTAINER = b'"container":{"expires_at":"2026-11-21T12:00:00Z","id":"container_011CabcdefXYZ"}'
+MADE = SHORT.replace(b'"delta":{"text"', CONTAINER + b',"delta":{"text"')
+
+
+async def found_in(raw: bytes, piece_bytes: int, *, seeks: bool = True) -> tuple[str, ...]:
+    """The ids that a delivery tells of an answer that comes in pieces of this size."""
+    upstream = Upstream(lambda: pytest.fail("no TLS here"))
+    link, _ = linked(upstream, URL)
+    sending = asyncio.create_task(upstream.send(origin_of(URL), b"POST", b"/", (), b""))
+    await a_few_turns()
+    head, _, body = raw.partition(b"\r\n\r\n")
+    link.data_received(head + b"\r\n\r\n")
+    response = await sending
+    tap = Tap(Dialect.MESSAGES) if SSE in head else None
+    delivery = Delivery(response, Answer(Wire(), head_only=False), tap, Dialect.MESSAGES, seeks=seeks)
+    running = asyncio.create_task(delivery.run(()))
+    for at in range(0, len(body), piece_bytes):
+        link.data_received(body[at : at + piece_bytes])
+        await asyncio.sleep(0)
+    assert await running == Served()
+    upstream.close()
+    return delivery.resources
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 100, 10_000])
+async def test_an_id_is_told_however_small_the_pieces_of_a_stream_are(piece_bytes: int) -> None:
+    assert await found_in(streamed(MADE), piece_bytes) == ("container_011CabcdefXYZ",)
+
+
+@pytest.mark.parametrize("coding", [b"", b"gzip", b"br", b"zstd"])
+async def test_an_id_is_told_of_an_answer_in_one_piece_whatever_its_coding(coding: bytes) -> None:
+    body = CODINGS[coding](b'{"type":"message",' + CONTAINER + b"}")
+    raw = streamed(body, "length", coding).replace(SSE, b"content-type: application/json")
+    assert await found_in(raw, 50) == ("container_011CabcdefXYZ",)
+
+
+async def test_ids_are_sought_only_where_an_answer_may_make_something() -> None:
+    assert await found_in(streamed(MADE), 100, seeks=False) == ()
 
 
 # --- silence -------------------------------------------------------------------------------------------

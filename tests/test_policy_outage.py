@@ -54,8 +54,14 @@ def test_it_is_asked_ever_more_rarely_and_never_less_than_every_ten_seconds() ->
     pauses = []
     for _ in range(8):
         pauses.append(wait_s(p, HERE, NOW))
-        p, _ = fail(p, 1)
+        p, _ = fail(asked(p, HERE, NOW), 1)
     assert pauses == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0]
+
+
+def test_requests_that_were_on_their_way_together_fail_as_one() -> None:
+    """Else a dozen agents would wait ten seconds for a network that was gone for one."""
+    p, _ = fail(pool("a"), 12)
+    assert wait_s(p, HERE, NOW) == 1.0
 
 
 @pytest.mark.parametrize("outcome", [Served(), RequestRefused(400)])

@@ -10,6 +10,7 @@ from core.model import (
     Cause,
     Cooldown,
     ExtraUsage,
+    Identity,
     ModelFamily,
     QuotaWindow,
     WindowStatus,
@@ -76,6 +77,23 @@ def test_an_account_that_is_kept_to_its_plan_rests_while_the_plan_is_spent(
 
     assert (rest.until_at if rest else None) == until_at
     assert rest is None or (rest.cause, rest.text) == (Cause.PLAN, "plan spent (you keep it to plan limits)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "tier", "name", "weight"),
+    [
+        ("claude_max", "default_claude_max_20x", "max 20x", 20.0),
+        ("max", "default_claude_max_5x", "max 5x", 5.0),
+        ("claude_max", "", "max", 5.0),
+        ("claude_pro", "default_claude_ai", "pro", 1.0),
+        ("claude_team", "default_claude_max_5x", "team 5x", 5.0),
+        ("", "", "", 1.0),
+        ("max", "20x_or_so", "max", 5.0),
+    ],
+)
+def test_a_plan_is_named_as_its_weight_reads_it(kind: str, tier: str, name: str, weight: float) -> None:
+    assert plan.name_of(kind, tier) == name
+    assert plan.weight(state("a", identity=Identity(plan=name)).account) == weight
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,15 @@ def test_the_wait_is_in_whole_seconds_that_are_long_enough(ready_at: float, wait
     assert headers(answer)[b"retry-after"] == wait
 
 
+@pytest.mark.parametrize(("wait_s", "repeats"), [(5, True), (60, True), (61, False), (9000, False)])
+def test_a_client_is_left_to_repeat_itself_only_when_an_account_is_ready_within_a_minute(
+    wait_s: float, repeats: bool
+) -> None:
+    answer = nobody_ready(Exhausted(NOW + wait_s, (("Work", "full", NOW + wait_s),)), HERE, NOW)
+
+    assert headers(answer).get(b"x-should-retry") == (None if repeats else b"false")
+
+
 def test_when_only_the_person_can_help_no_client_should_repeat_itself() -> None:
     reasons = (("Work", "sign in again", None), ("Home", "disabled", None))
 

@@ -1,10 +1,11 @@
 import asyncio
 import time
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from core.model import ProviderName
+from core.model import ProviderName, SignIn
 from core.proxy import account_header, route
 from core.simulator import faults
 from tests.stage import MODEL, PROMPT, Stage
@@ -118,6 +119,41 @@ async def test_client_that_leaves_closes_the_upstream_within_a_second_and_is_nob
     assert (stage.sim.received[-1].left_at or 0) - left_at < 1
     state = stage.core.engine.pool.accounts[0]
     assert (state.in_flight, state.cooldowns, state.failures) == (0, (), 0)
+
+
+@pytest.mark.anyio
+async def test_client_that_leaves_is_not_sent_on_to_another_account(stage: Stage) -> None:
+    first = await stage.login("First")
+    await stage.login("Second")
+    await stage.settle(strategy="priority")
+    first.script(faults.Stall(faults.Phase.BEFORE_HEAD, 20))
+    async with httpx.AsyncClient(base_url=stage.url, headers={**VERSION, "x-api-key": stage.key}) as client:
+        asking = asyncio.create_task(client.post("/v1/messages", json=BODY))
+        await stage.sim.wait_until(lambda: bool(stage.sim.requests_for("/v1/messages")))
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await stage.sim.wait_until(lambda: stage.sim.requests_for("/v1/messages")[0].left_at is not None)
+        await client.post("/v1/messages", json=BODY)  # whatever the other had left to do is done by then
+    assert [r.account for r in stage.sim.requests_for("/v1/messages")] == ["First", "First"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("accounts", [0, 1])
+async def test_a_provider_whose_address_is_tidegates_own_is_refused_at_once(
+    stage: Stage, host: str, accounts: int
+) -> None:
+    """Else a request would come back to us, and again, and an account would be blamed for it."""
+    for number in range(accounts):
+        await stage.login(f"Account {number}")
+    here = stage.url.replace("127.0.0.1", host)
+    await stage.settle(endpoints=replace(stage.sim.endpoints(), anthropic_api_url=here))
+    async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as client:
+        key = stage.key if accounts else "sk-ant-api03-own"
+        answer = await client.post("/v1/messages", json=BODY, headers={**VERSION, "x-api-key": key})
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (502, "false")
+    assert "Tidegate's own" in answer.json()["error"]["message"]
+    assert all(s.sign_in is SignIn.OK and not s.cooldowns for s in stage.core.engine.pool.accounts)
 
 
 @pytest.mark.anyio

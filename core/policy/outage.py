@@ -41,7 +41,8 @@ def asked(pool: Pool, provider: ProviderName, now: float) -> Pool:
     outage = pool.outages.get(provider)
     if outage is None or outage.failures < FAILURES:
         return pool
-    return _with(pool, provider, replace(outage, ask_at=now + _pause_s(outage.failures)))
+    failures = outage.failures + 1  # until it is answered: what fails besides was on its way when the outage began
+    return _with(pool, provider, replace(outage, ask_at=now + _pause_s(failures), failures=failures))
 
 
 def observed(pool: Pool, provider: ProviderName, outcome: Outcome, now: float) -> tuple[Pool, tuple[Event, ...]]:
@@ -51,6 +52,8 @@ def observed(pool: Pool, provider: ProviderName, outcome: Outcome, now: float) -
         case NotDelivered(hopeless=False, text=text):
             if outage is None or now - outage.ask_at > FORGET_S:
                 return _with(pool, provider, Outage(now, now)), ()
+            if outage.failures >= FAILURES:
+                return pool, ()
             failures = outage.failures + 1
             pool = _with(pool, provider, Outage(outage.since_at, now + _pause_s(failures), failures))
             return pool, (ProviderLost(provider, text),) if failures == FAILURES else ()

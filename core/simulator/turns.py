@@ -38,6 +38,8 @@ class Turn:
     stream: bool = False
     stream_usage: bool = True
     """OpenAI-style streams report usage only when asked to."""
+    container: tuple[str, float] | None = None
+    """Where code was executed: its id, and when it ends."""
 
     @property
     def text(self) -> str:

@@ -7,7 +7,8 @@ import anthropic
 import httpx
 import pytest
 
-from core.model import Cause, SignIn, Standing
+from core.model import Cause, SignIn, Standing, Strategy
+from core.policy.rests import UPSTREAM_FAILURES
 from core.simulator import SimulatedAccount, faults
 from tests.stage import MODEL, PROMPT, Stage
 
@@ -258,12 +259,15 @@ async def test_cut_stream_is_never_taken_for_a_whole_one(stage: Stage, fault: An
     assert len(stage.asked) == 1
 
 
-async def test_error_in_mid_stream_counts_for_the_next_choice(stage: Stage) -> None:
+async def test_errors_in_mid_stream_add_up_until_another_account_is_chosen(stage: Stage) -> None:
     first, _ = await two(stage)
-    first.script(faults.ErrorMidStream(5, "rate_limit_error"))
-    with pytest.raises(anthropic.APIStatusError):
-        await ask(stage, stream=True)
-    assert len(stage.asked) == 1
+    await stage.settle(strategy=Strategy.PRIORITY)
+    first.always(faults.ErrorMidStream(5, "api_error"))
+    for _ in range(UPSTREAM_FAILURES):
+        with pytest.raises(anthropic.APIStatusError):
+            await ask(stage, stream=True)
+    await ask(stage, stream=True)
+    assert [r.account for r in stage.asked] == ["First"] * UPSTREAM_FAILURES + ["Second"]
 
 
 async def test_unreachable_provider_is_nobodys_fault(stage: Stage) -> None:

@@ -1,0 +1,56 @@
+"""Why each account is, or is not, next to serve. Pure.
+
+The order and the words are those of the real choice, since it is the real choice that is asked: again and again, each
+time without those that have been named.
+"""
+
+from dataclasses import dataclass
+
+from core.model import AccountId, AccountState, Choice, Pool, Request
+from core.policy import sharing
+from core.policy.pool import choose
+from core.policy.readiness import bar, obstacle, resting
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One account's place in the line."""
+
+    account: AccountId
+    label: str
+    serves: bool
+    """It would be sent the request, should those before it in the line fail."""
+    reason: str
+    """Why it would be next, or why it cannot serve."""
+    until_at: float | None = None
+    """Until when it cannot; None when no time is known, or when no time will mend it."""
+
+
+def explain(pool: Pool, request: Request, now: float) -> tuple[Turn, ...]:
+    """Every account of the request's provider: first those that would be tried, in that order, then the others.
+
+    The others stand in the order in which they come back, those that nobody knows it of last.
+    """
+    line: dict[AccountId, Turn] = {}
+    while isinstance(choice := choose(pool, request, now, line.keys()), Choice):
+        label = pool.states[choice.account].account.label
+        line[choice.account] = Turn(choice.account, label, serves=True, reason=choice.reason)
+    members = (s for s in pool.accounts if s.account.kind.provider is request.provider)
+    left_out = [_left_out(pool, state, request, now) for state in members if state.account.id not in line]
+    left_out.sort(key=lambda turn: float("inf") if turn.until_at is None else turn.until_at)
+    return (*line.values(), *left_out)
+
+
+def _left_out(pool: Pool, state: AccountState, request: Request, now: float) -> Turn:
+    """Why no choice fell on this account. One that is ready is left out for the sake of another."""
+    rest = resting(state, request, now)
+    until_at = rest.until_at if rest and not bar(state, request) else None
+    why = obstacle(state, request, now) or _for_anothers_sake(pool, state)
+    return Turn(state.account.id, state.account.label, serves=False, reason=why, until_at=until_at)
+
+
+def _for_anothers_sake(pool: Pool, state: AccountState) -> str:
+    others = [s.account.label for s in sharing.group(pool, state.account.id) if s is not state]
+    if others:
+        return f"shares its limits with {', '.join(others)}, and nothing is left of them"
+    return "another account has what the request names"
