@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCKS := packaging/requirements
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test lint format test-clients test-desktop test-crash bench-choose desktop-packages lock clean
+.PHONY: help run demo test lint format test-clients test-desktop test-crash bench-choose bench-policy desktop-packages lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ test-desktop: $(VENV)/test desktop-packages  ## the tray on a real panel under X
 
 test-crash: $(VENV)/test desktop-packages  ## minutes of kills, full disks and damage (a short part is in `test`)
 	$(BIN)/python -m pytest tests/crash -m crash
+
+bench-policy: $(VENV)/test  ## every strategy on simulated accounts, against perfect foresight
+	$(BIN)/python -m tests.bench.policy
 
 bench-choose: $(VENV)/test  ## what choosing costs with 1,000 accounts and 10,000 sessions
 	$(BIN)/python -m tests.bench.choose
