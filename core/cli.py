@@ -53,9 +53,9 @@ class Session:
         if running := remote.find(self.paths):
             yield lambda command, /, **arguments: remote.call(running, command, arguments)
             return
-        from core import app  # noqa: PLC0415
+        from core import app, threaded  # noqa: PLC0415
 
-        with app.alone_in_thread(self.paths, app.Options(vault=self.vault)) as run:
+        with threaded.alone_in_thread(self.paths, app.Options(vault=self.vault)) as run:
             yield lambda command, /, **arguments: run(command, arguments)
 
     def tell(self, command: str, /, **arguments: object) -> None:
@@ -357,6 +357,44 @@ def info(session: Session, account: str, *, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--provider", type=click.Choice(["anthropic", "opencode-go"]), help="Of one provider only.")
+@click.option("--model", default="", help="The model that is asked for: some windows count one family only.")
+@click.option("--session", "conversation", help="The id of a conversation that is going on; else a new one.")
+@as_json
+@click.pass_obj
+def explain(session: Session, provider: str | None, model: str, conversation: str | None, *, as_json: bool) -> None:
+    """Who would serve the next request of Claude Code, and why each other account would not."""
+    import msgspec  # noqa: PLC0415
+
+    from core import terminal  # noqa: PLC0415
+    from core.orders import Explanation  # noqa: PLC0415
+
+    answer = session.order("explain", provider=provider, model=model, session=conversation)
+    if as_json:
+        _print_json(answer)
+    else:
+        terminal.show_explanation(msgspec.convert(answer, Explanation))
+
+
+@main.command()
+@click.option("-n", "limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="So many, the newest.")
+@as_json
+@click.pass_obj
+def history(session: Session, limit: int, *, as_json: bool) -> None:
+    """What happened: failovers, conversations that moved, sign-ins needed, windows that filled up."""
+    import msgspec  # noqa: PLC0415
+
+    from core import terminal  # noqa: PLC0415
+    from core.orders import Recounted  # noqa: PLC0415
+
+    answer = session.order("history", limit=limit)
+    if as_json:
+        _print_json(answer)
+    else:
+        terminal.show_history(msgspec.convert(answer, Recounted))
+
+
+@main.command()
 @click.pass_obj
 def token(session: Session) -> None:
     """Print the local key, which clients send to Tidegate."""
@@ -426,10 +464,22 @@ def order(session: Session, accounts: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("name", required=False)
+@as_json
 @click.pass_obj
-def strategy(session: Session, name: str | None) -> None:
-    """Show or choose the order in which ready accounts are tried."""
-    session.tell("strategy", name=name)
+def strategy(session: Session, name: str | None, *, as_json: bool) -> None:
+    """Choose the order in which ready accounts are tried, or list what there is to choose from."""
+    from core import terminal  # noqa: PLC0415
+    from core.model import Strategy  # noqa: PLC0415
+    from core.wording import STRATEGY_WORDS  # noqa: PLC0415
+
+    if name is not None:
+        session.tell("strategy", name=name)
+        return
+    current = Strategy(session.order("strategy")["text"])
+    if as_json:
+        _print_json({"strategy": current, "strategies": STRATEGY_WORDS})
+    else:
+        terminal.show_strategies(current)
 
 
 @main.command()
@@ -468,6 +518,15 @@ def serves(session: Session, account: str, clients: str) -> None:
 def plan_limits(session: Session, account: str, switch: str) -> None:
     """Keep a subscription within its plan: never into paid extra usage."""
     session.tell("plan_limits", account=account, on=switch == "on")
+
+
+@main.command()
+@click.argument("account")
+@click.argument("switch", type=click.Choice(["on", "off"]))
+@click.pass_obj
+def mute(session: Session, account: str, switch: str) -> None:
+    """Have no notification about an account, except when it needs you."""
+    session.tell("mute", account=account, on=switch == "on")
 
 
 @main.group()

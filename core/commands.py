@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 from core import oauth
 from core.admission import Admission
 from core.care import Care, Past
-from core.config import Config, ConfigFile, setting_texts, with_setting
+from core.config import Config, ConfigFile
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.import_run import Imports
@@ -29,6 +29,7 @@ from core.model import (
     AccountKind,
     Endpoints,
     Serves,
+    Settings,
     Snapshot,
 )
 from core.naming import ALL, labels, refuse_taken, resolve, valid_label
@@ -40,11 +41,14 @@ from core.orders import (
     CancelLogin,
     ChooseStrategy,
     Done,
+    Explain,
+    Explanation,
     GetSetting,
     Imported,
     ImportFrom,
     LimitToPlan,
     LocalKey,
+    Mute,
     Named,
     Nothing,
     Offer,
@@ -52,12 +56,16 @@ from core.orders import (
     PasteLogin,
     Pending,
     PinTo,
+    Recount,
+    Recounted,
     Remove,
     Rename,
     ServeClients,
     SetSetting,
     Unpin,
 )
+from core.settings import cut_note, setting_texts, with_setting
+from core.telling import Recent, explanation, recounted
 from core.tokens import Tokens
 from core.wording import span
 
@@ -69,10 +77,15 @@ READ_AT_START = frozenset({"port", "log"})
 """Settings that count from the next start; the others count at once."""
 
 
+class Story(Past, Recent, Protocol):
+    """What history tells, of one account and of all."""
+
+
 class Commands:
     """All commands of one instance. `run` takes them by name, with arguments as they come from JSON.
 
-    `past` is asked what happened to an account, `read_quota` reads one account's quota if its provider can be asked.
+    `settings` are those in force, with what the environment overrides; `past` is asked what happened, and `read_quota`
+    reads one account's quota if its provider can be asked.
     """
 
     def __init__(
@@ -81,15 +94,20 @@ class Commands:
         engine: Engine,
         config: ConfigFile,
         tokens: Tokens,
-        endpoints: Callable[[], Endpoints],
+        settings: Callable[[], Settings],
         http: Callable[[], httpx.AsyncClient],
         local_key: Callable[[], Awaitable[str]],
-        past: Past,
+        past: Story,
         read_quota: Callable[[AccountId], Awaitable[None]],
         now: Callable[[], float] = time.time,
     ) -> None:
+        def endpoints() -> Endpoints:
+            return settings().endpoints
+
         self._engine = engine
         self._config = config
+        self._settings = settings
+        self._past = past
         self._tokens = tokens
         self._admission = Admission(engine, config, tokens, endpoints=endpoints, http=http, now=now)
         self._imports = Imports(
@@ -160,6 +178,14 @@ class Commands:
     async def info(self, order: Named) -> AccountInfo:
         """Everything about one account."""
         return await self._care.info(self._account(order.account))
+
+    async def explain(self, order: Explain) -> Explanation:
+        """Who would serve next, and why the others would not."""
+        return explanation(self._engine.pool, order, self._now())
+
+    async def history(self, order: Recount) -> Recounted:
+        """What happened lately."""
+        return await recounted(self._past, self._engine.pool, order, self._now())
 
     async def token(self, _: Nothing) -> LocalKey:
         """The local key."""
@@ -249,6 +275,15 @@ class Commands:
         await self._admission.change([account.id], lambda account: replace(account, plan_limits_only=order.on))
         return Done(f"{account.label} {does}", account.id)
 
+    async def mute(self, order: Mute) -> Done:
+        """Whether notifications leave an account out."""
+        account = self._account(order.account)
+        does = "is muted: you are told only what you must do" if order.on else "is told about again"
+        if account.muted is order.on:
+            raise NothingToDo(f"{account.label} is {'muted' if order.on else 'not muted'} already")
+        await self._admission.change([account.id], lambda account: replace(account, muted=order.on))
+        return Done(f"{account.label} {does}", account.id)
+
     async def enable(self, order: Named) -> Done:
         """An account, or all, may serve."""
         return await self._switch(order.account, enabled=True)
@@ -324,9 +359,16 @@ class Commands:
         )
         if config.settings == before:
             raise NothingToDo(f"{order.key} is {setting_texts(before)[order.key]} already")
-        self._engine.configure(config.settings)
-        when = "; it counts from the next start" if order.key in READ_AT_START else ""
-        return Done(f"{order.key} is now {setting_texts(config.settings)[order.key]}{when}")
+        in_force = self._settings()
+        self._engine.configure(in_force)
+        said = [f"{order.key} is now {setting_texts(config.settings)[order.key]}"]
+        if note := cut_note(order.key, order.text):
+            said.append(note)
+        if order.key in READ_AT_START:
+            said.append("it counts from the next start")
+        elif (text := setting_texts(in_force)[order.key]) != setting_texts(config.settings)[order.key]:
+            said.append(f"the environment overrides it with {text}")
+        return Done("; ".join(said))
 
     # How they do it.
 
@@ -361,6 +403,8 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "snapshot": Command(Nothing, Commands.snapshot),
     "info": Command(Named, Commands.info),
+    "explain": Command(Explain, Commands.explain),
+    "history": Command(Recount, Commands.history),
     "add_key": Command(AddKey, Commands.add_key),
     "begin_login": Command(BeginLogin, Commands.begin_login),
     "await_login": Command(AwaitLogin, Commands.await_login),
@@ -369,6 +413,7 @@ COMMANDS: Mapping[str, Command] = {
     "rename": Command(Rename, Commands.rename),
     "serves": Command(ServeClients, Commands.serves),
     "plan_limits": Command(LimitToPlan, Commands.plan_limits),
+    "mute": Command(Mute, Commands.mute),
     "import": Command(ImportFrom, Commands.take_over),
     "remove": Command(Remove, Commands.remove),
     "enable": Command(Named, Commands.enable),

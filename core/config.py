@@ -5,46 +5,28 @@ accounts stay; keys that this version does not know survive a rewrite; a file fr
 """
 
 import logging
-import math
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 import msgspec
 
-from core.errors import TidegateError, UsageError
+from core.errors import TidegateError
 from core.files import move_aside, write_atomic
-from core.model import Account, Endpoints, QuietHours, Settings, Strategy
+from core.model import Account, Settings
+from core.settings import read_again
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
-LOG_LEVELS = ("debug", "info", "warning", "error")
-MAX_HOLD_S = 300.0
-"""Clients give up waiting for an answer after five to ten minutes."""
-_MAX_PORT = 65_535
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 UPDATE_HINT = "Update Tidegate, or give this one its own folder with --data-dir."
-_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _ACCOUNT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """An id becomes part of a file name and of a keychain entry."""
-
-ENVIRONMENT = {
-    "TIDEGATE_PORT": "port",
-    "TIDEGATE_STRATEGY": "strategy",
-    "TIDEGATE_LOG": "log",
-    "TIDEGATE_ANTHROPIC_API_URL": "endpoints.anthropic_api_url",
-    "TIDEGATE_ANTHROPIC_AUTHORIZE_URL": "endpoints.anthropic_authorize_url",
-    "TIDEGATE_ANTHROPIC_CONSOLE_AUTHORIZE_URL": "endpoints.anthropic_console_authorize_url",
-    "TIDEGATE_ANTHROPIC_TOKEN_URL": "endpoints.anthropic_token_url",
-    "TIDEGATE_OPENCODE_GO_URL": "endpoints.opencode_go_url",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +194,13 @@ class _Versioned(msgspec.Struct):
 def _decode(raw: bytes) -> Config:
     """Raises ValueError (msgspec's errors are such) with a text that says where."""
     config = msgspec.json.decode(raw, type=Config)
-    for key, text in _texts(config.settings).items():
-        try:
-            SETTINGS[key](text)
-        except ValueError as exc:
-            raise ValueError(f"{key} must be {exc}") from exc
+    settings = read_again(config.settings)
     ids = [account.id for account in config.accounts]
     if len(set(ids)) != len(ids) or not all(map(_ACCOUNT_ID.fullmatch, ids)):
         raise ValueError("account ids must be different, of letters, digits, - and _")
     if not config.install_id:
         raise ValueError("install_id is empty")
-    return config
+    return replace(config, settings=settings)
 
 
 def _document(config: Config, old: dict[str, Any]) -> dict[str, Any]:
@@ -259,140 +237,3 @@ def _merged(new: Mapping[str, Any], unknown: Mapping[str, Any]) -> dict[str, Any
     for key, value in unknown.items():
         merged[key] = _merged(merged[key], value) if isinstance(merged.get(key), dict) else value
     return merged
-
-
-# --- settings by name ------------------------------------------------------------------------------
-
-
-def effective(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """The settings with what the environment overrides. Raises UsageError that names the variable."""
-    for variable, key in ENVIRONMENT.items():
-        if text := environ.get(variable):
-            settings = _set(settings, key, text, variable)
-    return settings
-
-
-def with_setting(settings: Settings, key: str, text: str) -> Settings:
-    """The settings with one changed, from words as they are typed. Raises UsageError with what is allowed."""
-    if key not in SETTINGS:
-        raise UsageError(f"There is no setting {key!r}", f"Settings: {', '.join(SETTINGS)}.")
-    return _set(settings, key, text, key)
-
-
-def setting_texts(settings: Settings) -> dict[str, str]:
-    """Every setting by name, written as `with_setting` reads it."""
-    return _texts(settings)
-
-
-def changed_settings(settings: Settings) -> dict[str, str]:
-    """Those settings that are not at their default, written as `with_setting` reads them."""
-    defaults = _texts(Settings())
-    return {key: text for key, text in _texts(settings).items() if text != defaults[key]}
-
-
-def _set(settings: Settings, key: str, text: str, said_as: str) -> Settings:
-    try:
-        value = SETTINGS[key](text.strip())
-    except ValueError as exc:
-        raise UsageError(f"{said_as} cannot be {text!r}", f"It must be {exc}.") from exc
-    name = key.removeprefix("endpoints.")
-    if name == key:
-        return replace(settings, **{key: value})
-    return replace(settings, endpoints=replace(settings.endpoints, **{name: value}))
-
-
-def _texts(settings: Settings) -> dict[str, str]:
-    flat = {key: getattr(settings, key) for key in SETTINGS if "." not in key}
-    flat |= {f"endpoints.{f.name}": getattr(settings.endpoints, f.name) for f in fields(Endpoints)}
-    return {key: _said(value) for key, value in flat.items()}
-
-
-def _said(value: object) -> str:
-    if isinstance(value, QuietHours):
-        return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in (value.from_min, value.to_min))
-    if value is None or isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value)
-
-
-# Each reader turns typed words into a value, or raises ValueError with what is allowed, to follow "must be".
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_PORT:
-        return int(text)
-    raise ValueError(f"a number from 1 to {_MAX_PORT}")
-
-
-def _switch(text: str) -> bool:
-    words = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
-    if (value := words.get(text.lower())) is None:
-        raise ValueError("on or off")
-    return value
-
-
-def _quiet_hours(text: str) -> QuietHours | None:
-    if text.lower() == "off":
-        return None
-    times = [_minute(part) for part in text.split("-")]
-    match times:
-        case [int(from_min), int(to_min)] if from_min != to_min:
-            return QuietHours(from_min, to_min)
-        case _:
-            raise ValueError("off, or two times such as 22:00-07:00")
-
-
-def _minute(text: str) -> int | None:
-    """A time of day in minutes since midnight, None when it is none."""
-    match = _TIME.fullmatch(text.strip())
-    return int(match[1]) * 60 + int(match[2]) if match else None
-
-
-def _hold(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= MAX_HOLD_S:
-        raise ValueError(f"a number of seconds from 0 to {MAX_HOLD_S:.0f}")
-    return value
-
-
-def _strategy(text: str) -> Strategy:
-    try:
-        return Strategy(text)
-    except ValueError:
-        raise ValueError(f"one of {', '.join(Strategy)}") from None
-
-
-def _log_level(text: str) -> str:
-    if text.lower() in LOG_LEVELS:
-        return text.lower()
-    raise ValueError(f"one of {', '.join(LOG_LEVELS)}")
-
-
-def _url(text: str) -> str:
-    """Credentials go to these addresses, so nothing travels unencrypted except within this computer."""
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port  # raises ValueError when it is no number
-    except ValueError:
-        host, port = None, None
-    unsafe = not host or port == 0 or parts.username is not None or parts.query or parts.fragment
-    if unsafe or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("a plain address such as https://api.example.com, without user, query or fragment")
-    if parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK):
-        return text.rstrip("/")
-    raise ValueError("an https:// address (http:// only for 127.0.0.1, localhost and [::1])")
-
-
-SETTINGS: Mapping[str, Callable[[str], Any]] = {
-    "port": _port,
-    "strategy": _strategy,
-    "passthrough": _switch,
-    "notifications": _switch,
-    "quiet_hours": _quiet_hours,
-    "hold_s": _hold,
-    "log": _log_level,
-    **{f"endpoints.{field.name}": _url for field in fields(Endpoints)},
-}

@@ -56,12 +56,14 @@ PAGE_ORDERS = frozenset(
         "enable",
         "disable",
         "plan_limits",
+        "mute",
         "serves",
         "refresh",
         "reset",
         "pin",
         "unpin",
         "order",
+        "strategy",
     }
 )
 """What the page may order. Not `token`: a browser has no use for the local key."""

@@ -82,13 +82,19 @@ def switches(view: AccountView) -> tuple[Switch, ...]:
         Deed("Keep to plan limits", "plan_limits", {**here, "on": True}),
         Deed("Allow extra usage", "plan_limits", {**here, "on": False}),
     )
+    mute = Switch(
+        "No notifications about it",
+        view.muted,
+        Deed("Mute", "mute", {**here, "on": True}),
+        Deed("Unmute", "mute", {**here, "on": False}),
+    )
     match view.kind:
         case AccountKind.CLAUDE:
-            return enabled, limits, serves
+            return enabled, limits, serves, mute
         case AccountKind.API_KEY:
-            return enabled, serves
+            return enabled, serves, mute
         case AccountKind.GO:
-            return (enabled,)
+            return enabled, mute
 
 
 def repairs(view: AccountView) -> tuple[Deed, ...]:

@@ -17,6 +17,7 @@ from core.files import Paths, write_atomic
 from core.imports import tidegate
 from core.model import Account, ApiKey, Credential, OAuthTokens
 from core.naming import labels
+from core.settings import changed_settings
 from core.vault import open_vault
 from core.wording import clock_time
 
@@ -56,7 +57,7 @@ async def export(
         if not held:
             raise TidegateError("The vault holds none of these accounts' credentials", "Is it the other one (--vault)?")
     accounts = [(account, held.get(account.id)) for account in saved.accounts]
-    content = _json(tidegate.document(accounts, config.changed_settings(saved.settings), now))
+    content = _json(tidegate.document(accounts, changed_settings(saved.settings), now))
     if passphrase is None:
         return Exported(content, _notes_without(saved.accounts))
     return Exported(_sealed(content, passphrase), _notes_with(accounts, now))

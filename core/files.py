@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from core.model import AccountId
 
 OWNER_ONLY = 0o600
 OWNER_ONLY_DIR = 0o700
+_UNFINISHED = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
+"""The name that `write_atomic` gives to a file until it is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def instance_lock(paths: Paths) -> FileLock:
-    """Take the lock that makes this process the one that owns `paths`.
+    """Take the lock that makes this process the one that owns `paths`, and clear away what a killed one has left.
 
     Raises InstanceRunning when another process has it, TidegateError when `paths` cannot be used. Release it with
     `.release()`.
@@ -144,4 +147,16 @@ def instance_lock(paths: Paths) -> FileLock:
             f"Another Tidegate is using {paths.root}",
             "Use its tray icon or `tidegate status`; or give this one its own folder with --data-dir.",
         ) from exc
+    _remove_unfinished(paths)
     return lock
+
+
+def _remove_unfinished(paths: Paths) -> None:
+    """Delete files that were being written when their process was killed: an old sealed key is not kept for ever."""
+    ours = {path.name for path in (paths.config, paths.running, paths.vault, paths.recovery)}
+    ours.add(f"{paths.config.name}.bak")
+    with contextlib.suppress(OSError):  # what stays does no harm
+        for path in (*paths.root.iterdir(), *(paths.root / "locks").iterdir()):
+            unfinished = _UNFINISHED.fullmatch(path.name)
+            if unfinished and (unfinished[1] in ours or unfinished[1].endswith(".intent")):
+                path.unlink()

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from core.event_wording import Happening
 from core.files import OWNER_ONLY, move_aside
-from core.model import AccountId, Event, Move, Pool, ProviderName, SessionId, Usage
+from core.model import AccountId, Event, Move, Pool, ProviderName, SessionId, SessionMoved, Usage
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,12 @@ _SELECT_ERRORS = (
     " ORDER BY id DESC LIMIT ?"
 )
 _SELECT_RENEWALS = "SELECT at, json FROM events WHERE kind = 'LoginRenewed' ORDER BY id DESC LIMIT ?"
+_HAPPENINGS: dict[str, type[Happening]] = {kind.__name__: kind for kind in get_args(Happening)}
+_SELECT_HAPPENINGS = (
+    f"SELECT at, kind, json FROM events WHERE kind IN ({', '.join(map(repr, _HAPPENINGS))})"  # noqa: S608 - our names
+    " ORDER BY id DESC LIMIT ?"
+)
+_SELECT_MOVED = "SELECT json FROM events WHERE kind = 'SessionMoved' AND at >= ? ORDER BY id DESC LIMIT ?"
 _LOOK_BACK = 1_000
 """Events of their kind, of all accounts."""
 
@@ -160,6 +167,16 @@ class History:
         rows = await self._read("SELECT json FROM events WHERE kind = 'Move' ORDER BY id DESC LIMIT ?", limit)
         return tuple(_decoded(rows, Move))
 
+    async def happenings(self, limit: int) -> tuple[tuple[float, Happening], ...]:
+        """What a person may want to read, and when it was, newest first."""
+        rows = await self._read(_SELECT_HAPPENINGS, limit)
+        return tuple((at, event) for at, kind, json in rows for event in _decoded([(json,)], _HAPPENINGS[kind]))
+
+    async def moved_since(self, at: float) -> tuple[int, int]:
+        """How many conversations moved since then, and what their prompt caches held, in tokens."""
+        moved = tuple(_decoded(await self._read(_SELECT_MOVED, at, KEEP_EVENTS), SessionMoved))
+        return len(moved), sum(event.tokens for event in moved)
+
     async def errors(self, id_: AccountId, limit: int) -> tuple[tuple[float, str], ...]:
         """What went wrong with an account and when, newest first."""
         rows = await self._read(_SELECT_ERRORS, _LOOK_BACK)
@@ -181,7 +198,7 @@ class History:
         await self._ask(self._database.close)
         self._worker.shutdown(wait=False)
 
-    async def _read(self, query: str, *values: int) -> list[Any]:
+    async def _read(self, query: str, *values: float) -> list[Any]:
         try:
             return await self._ask(lambda: self._database.execute(query, values).fetchall())
         except sqlite3.Error as exc:

@@ -8,7 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from core.model import AccountId, AccountKind, AccountView, ProviderName, Serves
+from core.model import AccountId, AccountKind, AccountView, ProviderName, Serves, Strategy
+from core.policy.explain import Turn
 
 # --- what is ordered -------------------------------------------------------------------------------
 
@@ -121,6 +122,30 @@ class ChooseStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str | None = None
 
 
+class Mute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an account is silent (`on`): nothing is told about it but what the person must do."""
+
+    account: str
+    on: bool
+
+
+class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who would serve a request of Claude Code, and why: for one provider, else for each that has accounts.
+
+    `model` and `session` are those of the request; without a session it begins a new conversation.
+    """
+
+    provider: ProviderName | None = None
+    model: str = ""
+    session: str | None = None
+
+
+class Recount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happened lately, so many things of it."""
+
+    limit: int = 20
+
+
 class GetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One setting, or all."""
 
@@ -193,6 +218,47 @@ class AccountInfo(AccountView):
     renewal_due_at: float | None = None
     errors: tuple[AccountError, ...] = ()
     """The last ones, newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Who would serve a provider's next request: every account, the first to be tried first."""
+
+    provider: ProviderName
+    turns: tuple[Turn, ...]
+    lost_since_at: float | None = None
+    """The provider cannot be reached since then: requests wait, whoever is next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One line for each provider that was asked about."""
+
+    at: float
+    strategy: Strategy
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that happened. `kind` is the event's name: `Move` for a failover, `SessionMoved`, `LoginRequired`."""
+
+    at: float
+    kind: str
+    text: str
+    tokens: int = 0
+    """What the prompt cache of a conversation that moved held: the price of moving it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recounted:
+    """What happened, newest first, and what moving conversations cost in the last `within_s`."""
+
+    at: float
+    entries: tuple[Happened, ...]
+    within_s: float
+    moves: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,32 @@ import msgspec
 
 from core import deeds
 from core.deeds import Deed, Remedy, Switch
-from core.model import AccountId, AccountKind, AccountView, Level, Move, Snapshot, Standing, WindowView
-from core.wording import KIND_NAMES, TERMS, age_text, clock_time, notes, percent, state_text, window_name
+from core.model import (
+    AccountId,
+    AccountKind,
+    AccountView,
+    Level,
+    Move,
+    ProviderName,
+    Snapshot,
+    Standing,
+    Strategy,
+    WindowView,
+)
+from core.wording import (
+    KIND_NAMES,
+    PROVIDER_NAMES,
+    STRATEGY_WORDS,
+    TERMS,
+    age_text,
+    clock_time,
+    headroom_text,
+    notes,
+    outlook,
+    percent,
+    state_text,
+    window_name,
+)
 
 _MESSAGE_STYLE = """
 :root{color-scheme:light dark}
@@ -64,12 +88,27 @@ def view(snapshot: Snapshot) -> str:
     demo = "Demo with simulated accounts · " if snapshot.demo else ""
     return (
         f'<p id="instance" class="soft">{demo}<code>{escape(snapshot.address)}</code> · version '
-        f"{escape(snapshot.version)} · strategy: {escape(snapshot.strategy)}</p>"
+        f"{escape(snapshot.version)}</p>{_strategies(snapshot.strategy)}{_headroom(snapshot)}"
         f'<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>'
         f"{accounts or '<p>No account yet. Add one below.</p>'}</section>"
         f'<section id="moves" aria-labelledby="moves-title"><h2 id="moves-title">Recent moves</h2>'
         f"{f'<ul>{moves}</ul>' if moves else '<p>None.</p>'}</section>"
     )
+
+
+def _strategies(current: Strategy) -> str:
+    """Who goes first, to choose from. An option's value is its order."""
+    options = "".join(
+        f"<option {_attributes({'value': _order(Deed(name, 'strategy', {'name': name}))})}"
+        f"{' selected' if name is current else ''}>{escape(f'{name}: {words}')}</option>"
+        for name, words in STRATEGY_WORDS.items()
+    )
+    return f'<p class="choice"><label for="strategy">Strategy</label> <select id="strategy">{options}</select></p>'
+
+
+def _headroom(snapshot: Snapshot) -> str:
+    said = {provider: headroom_text(snapshot, provider) for provider in ProviderName}
+    return "".join(f"<p>{escape(f'{PROVIDER_NAMES[provider]}: {text}')}</p>" for provider, text in said.items() if text)
 
 
 # --- one account -----------------------------------------------------------------------------------
@@ -117,8 +156,13 @@ def _window(window: WindowView, now: float) -> str:
         f"<dt>{escape(window_name(window))}</dt><dd>"
         '<svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="{window.level}" width="{width:.0f}" height="1"/></svg>'
-        f"<span>{escape(said)}</span></dd>"
+        f"<span>{escape(said)}</span></dd>{_outlook(window, now)}"
     )
+
+
+def _outlook(window: WindowView, now: float) -> str:
+    look = "warn" if window.dry_at is not None else "soft"
+    return f'<dd class="outlook {look}">{escape(said)}</dd>' if (said := outlook(window, now)) else ""
 
 
 def _move(move: Move, now: float) -> str:

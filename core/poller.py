@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from core.engine import Engine
 from core.errors import TidegateError
-from core.model import Account, AccountId, Event, Polling, SignIn
+from core.model import Account, AccountId, AccountKind, Event, Polling, SignIn
 from core.policy.polling import Failed, Reading, TurnedAway, Unreadable, may_be_asked, schedule
 from core.server_clock import steady
 from core.tokens import Tokens
@@ -59,10 +59,17 @@ class Poller:
         self._started_at = clock()
 
     async def run(self) -> None:
-        """Load every credential, then look, until cancelled."""
+        """Load every credential, then look, until cancelled.
+
+        A login that has ended is tried once more: the person may have signed in again right before a crash, when the
+        vault had the new login and nothing else was saved.
+        """
         for state in self._engine.pool.accounts:
+            id_ = state.account.id
             if state.sign_in is not SignIn.NEEDED:
-                await self._try(state.account.id, self._tokens.secret(state.account.id))
+                await self._try(id_, self._tokens.secret(id_))
+            elif state.account.kind is AccountKind.CLAUDE:
+                await self._try(id_, self._tokens.refresh(id_), mends=SignIn.NEEDED)
         while True:
             await self.look()
             await self._pause(self._pause_s())
@@ -111,7 +118,7 @@ class Poller:
 
     # --- logins ---
 
-    async def _try(self, id_: AccountId, work: Awaitable[object]) -> None:
+    async def _try(self, id_: AccountId, work: Awaitable[object], mends: SignIn = SignIn.LOCKED) -> None:
         try:
             await work
         except TidegateError as exc:
@@ -120,7 +127,7 @@ class Poller:
             log.exception("%s: its credential could not be looked after", self._engine.label(id_))
         else:
             state = self._engine.pool.state(id_)
-            if state and state.sign_in is SignIn.LOCKED:  # what only the person can mend, a fresh login does not
+            if state and state.sign_in is mends:  # what only the person can mend, a fresh login does not
                 self._engine.sign_in(id_, SignIn.OK)
 
     # --- quota ---

@@ -7,6 +7,7 @@ import msgspec
 
 from core.errors import SignInFailed
 from core.model import Endpoints, Identity
+from core.policy.plan import name_of
 from core.providers.anthropic import OAUTH_BETA
 
 WITHIN_S = 15.0
@@ -22,6 +23,7 @@ class _Account(msgspec.Struct):
 class _Organization(msgspec.Struct):
     uuid: str = ""
     organization_type: str = ""
+    rate_limit_tier: str | None = None
 
 
 class _Profile(msgspec.Struct):
@@ -48,5 +50,5 @@ async def owner(access: str, endpoints: Endpoints, http: httpx.AsyncClient) -> I
     account, organization = profile.account, profile.organization
     if not account.uuid or not organization.uuid:
         return None
-    plan = organization.organization_type.removeprefix("claude_")
+    plan = name_of(organization.organization_type, organization.rate_limit_tier or "")
     return Identity(account.uuid, organization.uuid, account.email, plan)

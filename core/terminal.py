@@ -1,19 +1,25 @@
 """A snapshot in a terminal: tables with level bars. Colour never says more than number and words do."""
 
 import sys
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.event_wording import moves_text
 from core.known import BY_KEY
-from core.model import AccountKind, AccountView, ExtraUsage, Level, Snapshot, WindowView
-from core.orders import AccountInfo
+from core.model import AccountKind, AccountView, ExtraUsage, Level, ProviderName, Snapshot, Strategy, WindowView
+from core.orders import AccountInfo, Explanation, Line, Recounted
 from core.wording import (
     KIND_NAMES,
+    PROVIDER_NAMES,
+    STRATEGY_WORDS,
     age_text,
     clock_time,
+    headroom_text,
     notes,
+    outlook,
     percent,
     span,
     state_text,
@@ -56,6 +62,9 @@ def show_status(snapshot: Snapshot) -> None:
     for view in snapshot.accounts:
         if view.active:
             console.print(Text(plain(f"{view.label} serves {view.provider}: {view.reason}")))
+    for provider in ProviderName:
+        if lasting := headroom_text(snapshot, provider):
+            console.print(Text(f"{PROVIDER_NAMES[provider]}: {lasting}"))
     if snapshot.accounts:
         console.print()
         show_accounts(snapshot)
@@ -79,6 +88,7 @@ def show_account(info: AccountInfo) -> None:
         ("Serving because", info.reason),
         ("Serves clients", info.serves.value),
         ("Plan limits only", "yes: it rests when its plan is spent" if info.plan_limits_only else ""),
+        ("Notifications", "none about it, but what you must do" if info.muted else ""),
         ("E-mail", info.email),
         ("Account uuid", "" if info.account_uuid.startswith(BY_KEY) else info.account_uuid),
         ("Organisation", info.organization_uuid),
@@ -97,6 +107,48 @@ def show_account(info: AccountInfo) -> None:
         table.add_row("Extra usage", Text(_extra_usage(info.extra_usage, now)))
     for error in info.errors:
         table.add_row("Error", Text(plain(f"{_ago(error.at, now)}: {error.text}")))
+    Console(highlight=False).print(table)
+
+
+def show_explanation(explanation: Explanation) -> None:
+    """Who would serve next, and why the others would not, for each provider."""
+    console = Console(highlight=False, soft_wrap=True)
+    for number, line in enumerate(explanation.lines):
+        if number:
+            console.print()
+        console.print(Text(f"{PROVIDER_NAMES[line.provider]}, strategy {explanation.strategy}", "bold"))
+        for said, turn in zip(_places(line), line.turns, strict=True):
+            until = "" if turn.until_at is None else f" until {clock_time(turn.until_at, explanation.at)}"
+            console.print(Text(plain(f"{said} {turn.label} - {turn.reason}{until}"), "" if turn.serves else "dim"))
+        if line.lost_since_at is not None:
+            since = clock_time(line.lost_since_at, explanation.at)
+            console.print(Text(f"Not reached since {since}: one request at a time asks, the others wait."))
+
+
+def _places(line: Line) -> Iterator[str]:
+    """How each place in the line is said, as wide as the others."""
+    for number, turn in enumerate(line.turns):
+        yield "Not: " if not turn.serves else "Then:" if number else "Next:"
+
+
+def show_history(recounted: Recounted) -> None:
+    """What happened, newest first, and what moving conversations cost."""
+    console = Console(highlight=False, soft_wrap=True)
+    for entry in recounted.entries:
+        text = Text(f"{clock_time(entry.at, recounted.at):>12}  ", "dim")
+        console.print(text.append(plain(entry.text), ""))
+    if not recounted.entries:
+        console.print("Nothing has happened yet.")
+    if cost := moves_text(recounted.moves, recounted.tokens, recounted.within_s):
+        console.print(Text(f"\n{cost}."))
+
+
+def show_strategies(current: Strategy) -> None:
+    """All strategies, each with what it does, the current one marked."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for strategy, words in STRATEGY_WORDS.items():
+        is_on = strategy is current
+        table.add_row("*" if is_on else "", Text(strategy, "bold" if is_on else ""), Text(words))
     Console(highlight=False).print(table)
 
 
@@ -156,4 +208,6 @@ def _window(window: WindowView, age: str, now: float) -> Text:
         text.append(f", resets {clock_time(window.resets_at, now)}", style="dim")
     if age:
         text.append(f", {age}", style="dim")
+    if ahead := outlook(window, now):
+        text.append(f"\n{plain(ahead)}", style="yellow" if window.dry_at is not None else "dim")
     return text

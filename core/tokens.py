@@ -292,8 +292,8 @@ class Tokens:
                 self._on_owner(id_, owner)
             case oauth.InvalidGrant():
                 # It speaks of the token that was sent: if another program has renewed it meanwhile, that one counts.
+                # Else the intent stays, so that the files tell of the dead token until another login takes its place.
                 if not (login.saved and await self._keeping.take_newer(id_)):
-                    await self._intents.remove(id_)
                     raise self._refused(id_)
             case answer:
                 in_doubt = login.in_doubt or reply.doubtful

@@ -1,15 +1,32 @@
 """How times, shares and states are said: one vocabulary for menu, command line, notification and error message."""
 
+import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import assert_never
 
-from core.model import AccountKind, AccountView, Level, LoginState, ProviderName, QuotaWindow, Standing, WindowView
+from core.model import (
+    AccountKind,
+    AccountView,
+    Level,
+    LoginState,
+    ProviderName,
+    QuotaWindow,
+    Snapshot,
+    Standing,
+    Strategy,
+    WindowView,
+)
 
 WARN_FROM = 0.70
 SPENT_FROM = 0.90
 OLD_FROM_S = 900.0
 """A reading's age is said from here on: accounts in use are read more often than this."""
+HEADROOM_WORTH_S = 86_400.0
+"""For how long all accounts last is worth a word below this: most windows begin anew before that."""
 _DAY_S = 86_400
+_SHORT_WINDOW = re.compile(r"rolling|\d+h(?:_.*)?")
+"""Windows that begin anew within the day: what is left of them at their reset is no loss."""
 
 TERMS = (
     "Which programs may use a subscription login is for the provider's terms to say;"
@@ -47,6 +64,17 @@ STANDING_NAMES = {
     Standing.LOCKED: "keychain locked",
     Standing.DISABLED: "disabled",
 }
+STRATEGY_WORDS = {
+    Strategy.BALANCED: "spend first what a reset would throw away, and keep room for what goes on",
+    Strategy.LEAST_UTILIZED: "the account with the most room in its fullest window",
+    Strategy.DRAIN_SOONEST: "the account whose longest window resets first",
+    Strategy.STICKY: "the account that served last, until it cannot; then the next in your order",
+    Strategy.ROUND_ROBIN: "every request the next account; prompt caches are lost",
+    Strategy.ROTATE: "every new conversation the next account",
+    Strategy.HYBRID: "the fittest by health, tokens and rest, as the opencode-anthropic-auth plugin scores it",
+    Strategy.PRIORITY: "the first in your order that can serve",
+}
+"""Who goes first of the accounts that are ready, in one line each."""
 
 
 def level(utilization: float | None) -> Level:
@@ -82,6 +110,12 @@ def clock_time(at: float, now: float) -> str:
     return f"{moment.day} {moment:%b %H:%M}"
 
 
+def on_clock(at: float, now: float) -> str:
+    """`at 14:32`, `on Thu 14:32`."""
+    said = clock_time(at, now)
+    return f"on {said}" if " " in said else f"at {said}"
+
+
 def span(seconds: float) -> str:
     """A duration: `45 s`, `12 min`, `3 h 05 min`, `2 d 4 h`."""
     whole = max(0, round(seconds))
@@ -94,6 +128,15 @@ def span(seconds: float) -> str:
     if hours < 24:  # noqa: PLR2004
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def tokens_text(tokens: int) -> str:
+    """`800`, `12 k`, `1.4 M`."""
+    if tokens < 1_000:  # noqa: PLR2004
+        return str(tokens)
+    if tokens < 999_500:  # noqa: PLR2004 - from here on it would be said as 1000 k
+        return f"{tokens / 1_000:.0f} k"
+    return f"{tokens / 1_000_000:.1f} M"
 
 
 def age_text(seen_at: float, now: float) -> str:
@@ -170,3 +213,33 @@ def _extra_usage_text(view: AccountView) -> str:
         return ""
     spent = "" if extra.utilization is None else f", {percent(extra.utilization)} of its limit spent"
     return f"Extra usage {'in use' if extra.in_use else 'is on'}{spent}"
+
+
+# --- what the present pace leads to ----------------------------------------------------------------
+
+
+def outlook(window: WindowView, now: float) -> str:
+    """`runs dry at 14:32`, `12 % of the week will be lost on Thu 14:00`; empty when nothing is worth saying."""
+    if window.dry_at is not None:
+        return f"runs dry {on_clock(window.dry_at, now)}" if window.dry_at > now else ""
+    if window.lost is None or window.resets_at is None or window.resets_at <= now:
+        return ""
+    if _SHORT_WINDOW.fullmatch(window.name):
+        return ""
+    return f"{percent(window.lost)} of the {window_name(window)} will be lost {on_clock(window.resets_at, now)}"
+
+
+def outlooks(view: AccountView, now: float) -> Iterator[str]:
+    """The same for each window of an account, as lines that stand alone: `5 h runs dry at 14:32`."""
+    for window in view.windows:
+        if said := outlook(window, now):
+            yield f"{window_name(window)} {said}" if window.dry_at is not None else said
+
+
+def headroom_text(snapshot: Snapshot, provider: ProviderName) -> str:
+    """`At this rate all accounts last 3 h 05 min more`; empty when that is far off, or said of the account already."""
+    lasting_s = snapshot.headroom_s.get(provider)
+    counted = sum(view.provider is provider and view.enabled for view in snapshot.accounts)
+    if lasting_s is None or lasting_s >= HEADROOM_WORTH_S or counted < 2:  # noqa: PLR2004 - one is not "all"
+        return ""
+    return f"At this rate all accounts last {span(lasting_s)} more"

@@ -1,8 +1,8 @@
 """A Tidegate without its network side, for tests of orders: all of it real, on a keychain in memory."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,7 @@ from core.errors import VaultLocked
 from core.files import Paths
 from core.history import EventRow, History
 from core.model import AccountId, Changed, Endpoints, Event, Pool
+from core.settings import effective
 from core.tokens import Tokens
 from core.vault import Vault
 from tests.fakes_vault import MemoryBackend
@@ -63,6 +64,7 @@ async def instance(
     folder: Path,
     endpoints: Endpoints | Callable[[], Endpoints] = NOBODY_ANSWERS,
     clock: Callable[[], float] = lambda: 1_000_000.0,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Instance]:
     """Its files are below `folder`; the provider is at `endpoints`, which may move."""
     paths = Paths(folder / "tidegate")
@@ -92,7 +94,7 @@ async def instance(
             engine=engine,
             config=config,
             tokens=tokens,
-            endpoints=find,
+            settings=lambda: replace(effective(config.current.settings, environ or {}), endpoints=find()),
             http=lambda: http,
             local_key=local_key,
             past=history,

@@ -114,8 +114,8 @@ async def test_plan_is_asked_for_once_the_login_is_stored(here: Instance, sim: S
     await sign_in(here, ada)
 
     (account,) = here.config.current.accounts
-    assert account.identity == replace(ada.identity, plan="max")
-    assert here.engine.snapshot().accounts[0].plan == "max"
+    assert account.identity == replace(ada.identity, plan="max 5x")
+    assert here.engine.snapshot().accounts[0].plan == "max 5x"
 
 
 async def test_login_is_kept_when_nobody_says_whose_it_is(tmp_path: Path, sim: SimulatedProvider) -> None:

@@ -12,10 +12,10 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner, Result
 
-from core import __version__, app, cli
+from core import __version__, app, cli, threaded
 from core.cli import main
 from core.files import Paths
-from core.model import Settings
+from core.model import ProviderLost, ProviderName, Settings, Strategy
 from core.vault import Vault
 from core.wording import TERMS
 from tests.account_files import put
@@ -253,7 +253,7 @@ def signed_in(tidegate: Tidegate, sim: SimulatedProvider) -> Tidegate:
     }
     ada = sim.add_login("Ada")
     options = app.Options(vault="file", environ=tidegate.environ)
-    with start_blocking_portal("asyncio") as portal, app.alone_in_thread(tidegate.paths, options) as order:
+    with start_blocking_portal("asyncio") as portal, threaded.alone_in_thread(tidegate.paths, options) as order:
         offer = order("begin_login", {"browser": False, "label": "Ada"})
         page = portal.call(allow, offer["paste_url"], ada)
         order("paste_login", {"id": offer["id"], "text": code_shown(page.text)})
@@ -286,7 +286,7 @@ def test_what_info_shows_of_a_login_is_never_the_token(signed_in: Tidegate, sim:
     (ada,) = sim.accounts
     shown = signed_in("info", "Ada").stdout
 
-    for said in (ada.account_uuid, ada.organization_uuid, "Claude subscription (max)", "generation 1", "ends at"):
+    for said in (ada.account_uuid, ada.organization_uuid, "Claude subscription (max 5x)", "generation 1", "ends at"):
         assert said in shown
     assert ada.access not in shown + json.dumps(signed_in.json("info", "Ada"))
 
@@ -335,9 +335,63 @@ def test_settings_are_shown_and_changed(tidegate: Tidegate) -> None:
     assert bad.exit_code == 2
     assert "1 to 65535" in bad.stderr
 
-    assert tidegate("strategy").stdout == f"{Settings().strategy}\n"
+    cut = tidegate("config", "set", "token_bucket.max_tokens", "5000")
+    assert cut.stdout == "token_bucket.max_tokens is now 1000.0; the nearest from 1 to 1000\n"
+
+
+def test_strategies_are_listed_and_chosen(tidegate: Tidegate) -> None:
+    listed = tidegate("strategy").stdout
+    assert all(f"{name} " in listed for name in Strategy)
+    assert f"*  {Settings().strategy} " in listed
+    assert tidegate.json("strategy")["strategy"] == Settings().strategy
+    assert tidegate.json("strategy")["strategies"].keys() == set(Strategy)
+
     assert tidegate("strategy", "sticky").exit_code == 0
     assert tidegate("strategy", "sticky").exit_code == 3
+    assert "*  sticky " in tidegate("strategy").stdout
+    assert tidegate("strategy", "best").exit_code == 2
+
+
+def test_who_is_next_is_explained(two: Tidegate) -> None:
+    two("disable", "Work")
+
+    shown = two("explain", "--model", "claude-opus-5-5")
+
+    assert shown.stdout.splitlines() == [
+        "Anthropic, strategy balanced",
+        "Next: Home - paid by use; no plan can serve",
+        "Not:  Work - disabled",
+    ]
+    (line,) = two.json("explain", "--provider", "anthropic")["lines"]
+    assert [turn["label"] for turn in line["turns"]] == ["Home", "Work"]
+    assert two("explain", "--provider", "opencode-go").exit_code == 3
+    assert two("explain", "--provider", "nobody").exit_code == 2
+
+
+def test_what_happened_is_told_with_and_without_a_running_instance(tidegate: Tidegate) -> None:
+    assert "Nothing has happened yet" in tidegate("history").stdout
+    options = app.Options(vault=Vault(MemoryBackend()), port=0, environ=OFFLINE)
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(app.running(tidegate.paths, options)) as core,
+    ):
+        for number in range(3):
+            portal.call(core.bus.publish, ProviderLost(ProviderName.ANTHROPIC, f"trouble {number}"))
+        running = tidegate("history", "-n", "2").stdout
+
+    assert [line.split("  ")[-1] for line in running.splitlines()] == [
+        "Anthropic could not be reached: trouble 2",
+        "Anthropic could not be reached: trouble 1",
+    ]
+    assert [entry["kind"] for entry in tidegate.json("history")["entries"]] == ["ProviderLost"] * 3
+    assert tidegate("history", "-n", "0").exit_code == 2
+
+
+def test_an_account_is_muted(two: Tidegate) -> None:
+    assert two("mute", "Work", "on").stdout.startswith("Work is muted")
+    assert [view["muted"] for view in two.json("list")] == [True, False]
+    assert two("mute", "Work", "on").exit_code == 3
+    assert two("mute", "Work", "off").exit_code == 0
 
 
 def test_an_unknown_account_is_a_usage_error_with_the_candidates(two: Tidegate) -> None:

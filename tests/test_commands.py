@@ -8,7 +8,17 @@ import pytest
 from core import config
 from core.admission import MAX_KEY_BYTES
 from core.errors import NothingToDo, SignInFailed, TidegateError, UsageError, VaultError
-from core.model import AccountId, AccountKind, Changed, CredentialRejected, Serves, SignIn, Strategy
+from core.model import (
+    AccountId,
+    AccountKind,
+    Changed,
+    CredentialRejected,
+    LoginRequired,
+    Serves,
+    SessionMoved,
+    SignIn,
+    Strategy,
+)
 from tests.fakes import SimulatedProvider, allow, code_shown
 from tests.instance import LOCAL_KEY, Instance, instance
 
@@ -374,6 +384,18 @@ async def test_plan_limits_are_switched_for_subscriptions_only(online: Instance,
         await online.commands.run("plan_limits", {"account": "Team", "on": True})
 
 
+async def test_a_muted_account_is_saved_so_and_shown_so(three: Instance) -> None:
+    on = await three.commands.run("mute", {"account": "Work", "on": True})
+    assert on["text"] == "Work is muted: you are told only what you must do"
+    assert _saved(three).accounts[0].muted
+    assert three.engine.snapshot().accounts[0].muted
+    with pytest.raises(NothingToDo, match="muted already"):
+        await three.commands.run("mute", {"account": "Work", "on": True})
+
+    assert (await three.commands.run("mute", {"account": "Work", "on": False}))["text"] == "Work is told about again"
+    assert not three.config.current.accounts[0].muted
+
+
 # --- who serves ---
 
 
@@ -450,6 +472,34 @@ async def test_strategy_is_told_and_chosen(three: Instance) -> None:
         await three.commands.run("strategy", {"name": "best"})
 
 
+async def test_who_is_next_is_explained_for_each_provider(three: Instance) -> None:
+    await three.commands.run("disable", {"account": "Work"})
+
+    told = await three.commands.run("explain", {"model": "claude-opus-5-5"})
+
+    turns = {line["provider"]: [(turn["label"], turn["serves"]) for turn in line["turns"]] for line in told["lines"]}
+    assert turns == {"anthropic": [("Home", True), ("Work", False)], "opencode-go": [("Go", True)]}
+    assert told["strategy"] == "balanced"
+    assert len((await three.commands.run("explain", {"provider": "opencode-go"}))["lines"]) == 1
+
+
+async def test_what_happened_is_told_with_what_it_cost(three: Instance) -> None:
+    work, home = _id(three, "Work"), _id(three, "Home")
+    for event in (LoginRequired(work, "revoked"), SessionMoved(work, home, "5 h window full", 1_500)):
+        three.bus.publish(event)
+
+    told = await three.commands.run("history", {})
+
+    assert [entry["text"] for entry in told["entries"]] == [
+        "A conversation moved from Work to Home: 5 h window full; about 2 k tokens to read anew",
+        "Work needs you: revoked",
+    ]
+    assert (told["moves"], told["tokens"]) == (1, 1_500)
+    assert len((await three.commands.run("history", {"limit": 1}))["entries"]) == 1
+    with pytest.raises(UsageError):
+        await three.commands.run("history", {"limit": 0})
+
+
 # --- settings and the local key ---
 
 
@@ -467,6 +517,24 @@ async def test_notifications_are_off_at_once(here: Instance) -> None:
 
     assert done["text"] == "notifications is now off"
     assert here.engine.snapshot().notifications is False
+
+
+async def test_a_number_that_was_cut_is_said(here: Instance) -> None:
+    done = await here.commands.run("config_set", {"key": "health_score.initial", "text": "250"})
+
+    assert done["text"] == "health_score.initial is now 100.0; the nearest from 0 to 100"
+    assert here.engine.pool.health_score.initial == 100.0
+    assert _saved(here).settings.health_score.initial == 100.0
+
+
+async def test_what_the_environment_overrides_is_said_and_stays_in_force(tmp_path: Path) -> None:
+    environ = {"TIDEGATE_STRATEGY": "sticky"}
+    async with instance(tmp_path, environ=environ) as here:
+        done = await here.commands.run("strategy", {"name": "priority"})
+
+        assert done["text"] == "strategy is now priority; the environment overrides it with sticky"
+        assert here.engine.pool.strategy is Strategy.STICKY
+        assert _saved(here).settings.strategy is Strategy.PRIORITY
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_disabled_account_cannot_be_pinned() -> None:
 
 
 def test_a_switch_turns_over_what_it_shows() -> None:
-    off, on = account(), account(enabled=True, plan_limits_only=True, serves=Serves.CLAUDE_CODE)
+    off, on = account(), account(enabled=True, plan_limits_only=True, serves=Serves.CLAUDE_CODE, muted=True)
 
     def clicks(view: AccountView) -> dict[str, tuple[bool, str, object]]:
         return {s.label: (s.on, s.turn_over.order, dict(s.turn_over.arguments)) for s in deeds.switches(view)}
@@ -58,11 +58,13 @@ def test_a_switch_turns_over_what_it_shows() -> None:
         "Enabled": (False, "enable", HERE),
         "Plan limits only": (False, "plan_limits", {**HERE, "on": True}),
         "Serve Claude Code only": (False, "serves", {**HERE, "serves": "claude-code"}),
+        "No notifications about it": (False, "mute", {**HERE, "on": True}),
     }
     assert clicks(on) == {
         "Enabled": (True, "disable", HERE),
         "Plan limits only": (True, "plan_limits", {**HERE, "on": False}),
         "Serve Claude Code only": (True, "serves", {**HERE, "serves": "any"}),
+        "No notifications about it": (True, "mute", {**HERE, "on": False}),
     }
 
 
@@ -75,7 +77,7 @@ def test_a_switch_turns_over_what_it_shows() -> None:
     ],
 )
 def test_an_account_has_the_switches_that_mean_something_for_it(kind: AccountKind, labels: list[str]) -> None:
-    assert [switch.label for switch in deeds.switches(account(kind))] == labels
+    assert [switch.label for switch in deeds.switches(account(kind))] == [*labels, "No notifications about it"]
 
 
 def test_only_a_login_of_our_own_can_be_renewed_and_ended_at_the_provider() -> None:

@@ -286,6 +286,29 @@ def test_a_second_process_is_told_that_another_one_is_there(tmp_path: Path) -> N
     instance_lock(paths).release()
 
 
+def test_who_takes_the_lock_clears_away_what_a_killed_process_was_writing_and_nothing_else(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.create()
+    unfinished = [
+        tmp_path / ".vault.bin.a1b2_3cd",
+        tmp_path / ".config.json.bak.zzzzzzzz",
+        tmp_path / "locks" / ".x.intent.00000000",
+    ]
+    others = [
+        tmp_path / ".bashrc",
+        tmp_path / ".profile.a1b2c3d4",
+        tmp_path / "config.json",
+        tmp_path / "locks" / "x.intent",
+    ]
+    for path in (*unfinished, *others):
+        path.write_bytes(b"")
+
+    instance_lock(paths).release()
+
+    assert [path.exists() for path in unfinished] == [False] * 3
+    assert [path.exists() for path in others] == [True] * 4
+
+
 def test_the_lock_is_free_when_its_process_was_killed(tmp_path: Path) -> None:
     paths = Paths(tmp_path / "tidegate")
     with another_process_with_the_lock(paths) as process:

@@ -14,6 +14,8 @@ from core.model import (
     AccountKind,
     AccountState,
     Affinity,
+    Alert,
+    AllSpent,
     Cause,
     Changed,
     Choice,
@@ -22,17 +24,23 @@ from core.model import (
     Cooldown,
     CooldownStarted,
     Event,
+    FailedOver,
     LoginRenewed,
     LoginRequired,
     ModelFamily,
     Move,
     Pin,
     Pool,
+    ProviderBack,
+    ProviderLost,
     ProviderName,
     QuotaWindow,
     RenewalFailed,
     SessionId,
+    SessionMoved,
     Usage,
+    WindowFilled,
+    WindowReset,
 )
 
 pytestmark = pytest.mark.anyio
@@ -225,6 +233,59 @@ async def test_errors_of_an_account_are_told_newest_first(path: Path) -> None:
     assert await history.errors(WORK, 5) == ((4.0, "only for Claude Code"), (3.0, "no answer"), (0.0, "revoked"))
     assert await history.errors(WORK, 1) == ((4.0, "only for Claude Code"),)
     assert await history.errors(AccountId("nobody"), 5) == ()
+    await history.close()
+
+
+async def test_what_a_person_may_want_to_read_is_told_newest_first(path: Path) -> None:
+    history, home = History.open(path), AccountId("home")
+    window = QuotaWindow("5h", 0.9, 99.0)
+    told: list[Event | Move] = [
+        Move(0.0, "Work", "Home", "5 h window full", 9.0),
+        SessionMoved(WORK, home, "5 h window full", 1_000),
+        LoginRequired(WORK, "revoked"),
+        WindowFilled(WORK, window, Alert.SPENT, 9.0),
+        WindowReset(WORK, window),
+        ProviderLost(ProviderName.ANTHROPIC, "no route"),
+        ProviderBack(ProviderName.ANTHROPIC, 30.0),
+        AllSpent(ProviderName.ANTHROPIC, None),
+        RenewalFailed(WORK, "no answer"),
+        ClientNotServed(WORK, ClientKind.OTHER, "only for Claude Code"),
+    ]
+    not_told: list[Event] = [
+        CooldownStarted(WORK, 9.0, Cause.QUOTA, "5 h window full"),
+        FailedOver(WORK, home, "5 h window full"),
+        LoginRenewed(WORK),
+        Changed("something"),
+    ]
+    for at, event in enumerate([*told, *not_told]):
+        history.record(EventRow(float(at), event))
+
+    assert await history.happenings(100) == tuple((float(at), event) for at, event in enumerate(told))[::-1]
+    assert await history.happenings(1) == ((9.0, told[9]),)
+    await history.close()
+
+
+async def test_an_event_that_does_not_read_is_left_out(path: Path) -> None:
+    history = History.open(path)
+    history.record(EventRow(1.0, LoginRequired(WORK, "revoked")))
+    history.record(EventRow(2.0, SessionMoved(WORK, AccountId("home"), "", 5)))
+    await history.requests(1)
+    with contextlib.closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE events SET json = ? WHERE kind = 'SessionMoved'", (b"{",))
+
+    assert [at for at, _ in await history.happenings(9)] == [1.0]
+    assert await history.moved_since(0.0) == (0, 0)
+    await history.close()
+
+
+async def test_what_moving_cost_is_summed_up_since_a_moment(path: Path) -> None:
+    history = History.open(path)
+    for at, tokens in ((1.0, 7), (10.0, 200), (11.0, 3_000)):
+        history.record(EventRow(at, SessionMoved(WORK, AccountId("home"), "", tokens)))
+    history.record(EventRow(12.0, LoginRequired(WORK, "revoked")))
+
+    assert await history.moved_since(10.0) == (2, 3_200)
+    assert await history.moved_since(13.0) == (0, 0)
     await history.close()
 
 

@@ -259,7 +259,7 @@ def test_claude_code_is_who_its_config_says(tmp_path: Path) -> None:
     (found,) = accounts(put(tmp_path / ".claude" / ".credentials.json", "claude-code.json"))
 
     assert (found.identity.account_uuid, found.identity.organization_uuid) == ADA
-    assert (found.identity.email, found.identity.plan) == ("ada@example.org", "max")
+    assert (found.identity.email, found.identity.plan) == ("ada@example.org", "max 5x")
     assert found.lineage
     assert "user:profile" in found.scopes
 

@@ -26,7 +26,7 @@ from core.model import (
     Strategy,
     WindowView,
 )
-from core.wording import TERMS
+from core.wording import STRATEGY_WORDS, TERMS
 
 EVIL = '<script>alert("1")</script>\'&'
 WORK = AccountView(
@@ -143,6 +143,34 @@ def test_the_view_tells_who_serves_and_why_and_how_full_everybody_is() -> None:
     assert re.search(r'class="spent" width="100"', text)
 
 
+def test_a_window_tells_what_its_pace_leads_to() -> None:
+    dry = WindowView("5h", 0.7, 9_000.0, Level.WARN, dry_at=4_000.0)
+    lost = WindowView("7d", 0.2, 900_000.0, Level.OK, lost=0.12)
+    text = page.view(Snapshot(at=0.0, accounts=(replace(WORK, windows=(dry, lost)),)))
+
+    _checked(text)
+    assert re.search(r'class="outlook warn">runs dry at \d\d:\d\d<', text)
+    assert re.search(r'class="outlook soft">12 % of the week will be lost on [^<]+<', text)
+    assert "outlook" not in page.view(SNAPSHOT)
+
+
+def test_for_how_long_all_accounts_last_is_told() -> None:
+    two = (WORK, replace(WORK, id=AccountId("c3"), label="Team"))
+    snapshot = Snapshot(at=0.0, accounts=two, headroom_s={ProviderName.ANTHROPIC: 3 * 3600.0})
+
+    assert "<p>Anthropic: At this rate all accounts last 3 h 00 min more</p>" in page.view(snapshot)
+
+
+def test_every_strategy_can_be_chosen_and_the_present_one_is() -> None:
+    text = page.view(SNAPSHOT)
+    options = _checked(text).all("option")
+
+    orders = [json.loads(option["value"] or "") for option in options]
+    assert orders == [["strategy", {"name": strategy.value}] for strategy in Strategy]
+    assert [option["value"] for option in options if "selected" in option] == ['["strategy",{"name":"sticky"}]']
+    assert all(escape(words) in text for words in STRATEGY_WORDS.values())
+
+
 def test_a_level_has_a_shape_of_its_own() -> None:
     signs = {level: page._SIGNS[level] for level in Level}
 
@@ -196,6 +224,10 @@ def test_each_account_has_its_orders() -> None:
         "Serve Claude Code only": (
             ["serves", {"account": "a1", "serves": "claude-code"}],
             ["serves", {"account": "a1", "serves": "any"}],
+        ),
+        "No notifications about it": (
+            ["mute", {"account": "a1", "on": True}],
+            ["mute", {"account": "a1", "on": False}],
         ),
         "Sign in again…": ("sign-in", "a1"),
         "Rename…": ("rename", "a1"),

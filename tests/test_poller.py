@@ -306,6 +306,40 @@ async def test_a_login_that_has_ended_calls_for_the_person_once(
     assert sign_in(here) is SignIn.NEEDED
 
 
+async def test_a_login_that_was_stored_right_before_a_crash_serves_after_the_start(
+    here: Here, sim: SimulatedProvider, clock: Clock
+) -> None:
+    ada = sim.add_login("Ada")
+    await add(here, A, ada.credential)
+    here.engine.sign_in(A, SignIn.NEEDED, "This login has ended")  # of the login before; the pool is saved later
+
+    running = asyncio.create_task(Poller(here.engine, here.tokens, here.usage, clock).run())
+    await until(lambda: sign_in(here) is SignIn.OK)
+    running.cancel()
+
+    assert here.tokens.ready(A) == ada.access
+
+
+async def test_a_login_that_has_ended_is_tried_once_at_the_start_and_told_once(
+    here: Here, sim: SimulatedProvider, clock: Clock
+) -> None:
+    ada = sim.add_login("Ada")
+    await add(here, A, ada.credential)
+    await add(here, B, ApiKey("key-b"))
+    ada.revoke()
+    clock.now += LIFE_S
+    here.engine.sign_in(A, SignIn.NEEDED, "This login has ended")
+    here.events.clear()
+
+    running = asyncio.create_task(Poller(here.engine, here.tokens, here.usage, clock).run())
+    await until(lambda: here.tokens.ready(B))
+    running.cancel()
+
+    assert sign_in(here) is SignIn.NEEDED
+    assert len(sim.requests_for(TOKEN)) == 1
+    assert not any(isinstance(event, LoginRequired) for event in here.events)
+
+
 async def test_a_fresh_login_does_not_mend_an_account_that_the_provider_shut_out(
     here: Here, sim: SimulatedProvider, clock: Clock
 ) -> None:

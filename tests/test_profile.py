@@ -22,7 +22,27 @@ async def test_provider_says_whose_a_login_is(sim: SimulatedProvider, http: http
 
     owner = await profile.owner(ada.access, sim.endpoints(), http)
 
-    assert owner == Identity(ada.account_uuid, ada.organization_uuid, ada.email, ada.plan.removeprefix("claude_"))
+    assert owner == Identity(ada.account_uuid, ada.organization_uuid, ada.email, "max 5x")
+
+
+@pytest.mark.parametrize(
+    ("organization", "plan"),
+    [
+        ({"organization_type": "claude_max", "rate_limit_tier": "default_claude_max_20x"}, "max 20x"),
+        ({"organization_type": "claude_pro", "rate_limit_tier": "default_claude_ai"}, "pro"),
+        ({"organization_type": "claude_max", "rate_limit_tier": None}, "max"),
+        ({"organization_type": "claude_team"}, "team"),
+    ],
+)
+async def test_plan_is_named_with_its_size_where_the_provider_tells_one(
+    organization: dict[str, object], plan: str
+) -> None:
+    said = {"account": {"uuid": "ada"}, "organization": {"uuid": "org", **organization}}
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=said))) as http:
+        owner = await profile.owner("sk-ant-oat01-EXAMPLE", Endpoints(), http)
+
+    assert owner == Identity("ada", "org", "", plan)
 
 
 async def test_login_that_may_not_ask_has_no_name(sim: SimulatedProvider, http: httpx.AsyncClient) -> None:

@@ -22,7 +22,8 @@ from core.model import (
     Strategy,
     WindowView,
 )
-from core.orders import AccountError, AccountInfo
+from core.orders import AccountError, AccountInfo, Explanation, Happened, Line, Recounted
+from core.policy.explain import Turn
 from core.wording import clock_time
 
 NOW = 1_790_000_000.0
@@ -244,3 +245,76 @@ def test_a_providers_words_do_not_steer_the_terminal(shown: Shown) -> None:
     text = shown(Snapshot(at=0.0, accounts=(odd,), moves=(Move(0.0, evil, evil, evil),)), told)
 
     assert not {c for c in text if not c.isprintable()} - {"\n"}
+
+
+def test_status_tells_what_the_pace_leads_to(capsys: pytest.CaptureFixture[str]) -> None:
+    windows = (
+        WindowView("5h", 0.7, NOW + 9_000, Level.WARN, dry_at=NOW + 3_600),
+        WindowView("7d", 0.2, NOW + 3 * 86_400, Level.OK, lost=0.12),
+    )
+    accounts = tuple(dataclasses.replace(WORK, id=AccountId(id_), windows=windows) for id_ in "ab")
+    lasting = {ProviderName.ANTHROPIC: 3 * HOUR_S}
+
+    terminal.show_status(dataclasses.replace(SNAPSHOT, accounts=accounts, headroom_s=lasting))
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Anthropic: At this rate all accounts last 3 h 00 min more" in shown
+    assert f"runs dry at {clock_time(NOW + 3_600, NOW)}" in shown
+    assert "12 % of the week will be lost" in shown
+
+
+def test_info_tells_that_an_account_is_muted(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_account(info_of(dataclasses.replace(WORK, muted=True)))
+    assert "none about it" in capsys.readouterr().out
+
+    terminal.show_account(info_of(WORK))
+    assert "Notifications" not in capsys.readouterr().out
+
+
+def test_an_explanation_is_a_line_of_accounts(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = (
+        Turn(AccountId("a"), "Work", serves=True, reason="most room: 5 h at 20 %"),
+        Turn(AccountId("b"), "Home\x1b", serves=True, reason="not used yet"),
+        Turn(AccountId("c"), "Team", serves=False, reason="5 h window full", until_at=NOW + 3_600),
+    )
+    nobody = (Turn(AccountId("d"), "Go", serves=False, reason="disabled"),)
+    lines = (Line(ProviderName.ANTHROPIC, turns), Line(ProviderName.OPENCODE_GO, nobody, NOW - 60))
+
+    terminal.show_explanation(Explanation(NOW, Strategy.BALANCED, lines))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "Anthropic, strategy balanced",
+        "Next: Work - most room: 5 h at 20 %",
+        "Then: Home\N{REPLACEMENT CHARACTER} - not used yet",
+        f"Not:  Team - 5 h window full until {clock_time(NOW + 3_600, NOW)}",
+        "",
+        "OpenCode Go, strategy balanced",
+        "Not:  Go - disabled",
+        f"Not reached since {clock_time(NOW - 60, NOW)}: one request at a time asks, the others wait.",
+    ]
+
+
+def test_history_is_told_with_what_it_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = (Happened(NOW - 60, "Move", "Work to Home: 5 h window full\x1b"),)
+
+    terminal.show_history(Recounted(NOW, entries, 86_400.0, 12, 1_400_000))
+    terminal.show_history(Recounted(NOW, (), 86_400.0, 0, 0))
+
+    told = f"{clock_time(NOW - 60, NOW):>12}  Work to Home: 5 h window full\N{REPLACEMENT CHARACTER}"
+    assert capsys.readouterr().out.splitlines() == [
+        told,
+        "",
+        "12 moves in the last 24 h cost about 1.4 M tokens of prompt cache.",
+        "Nothing has happened yet.",
+    ]
+
+
+def test_every_strategy_is_listed_with_the_present_one_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_strategies(Strategy.STICKY)
+
+    names = set(map(str, Strategy))
+    first_words = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert [words[0] for words in first_words if words[0] in names] == [
+        str(name) for name in Strategy if name is not Strategy.STICKY
+    ]
+    assert [words[1] for words in first_words if words[0] == "*"] == ["sticky"]

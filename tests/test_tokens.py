@@ -292,6 +292,17 @@ async def test_when_the_crash_cost_the_login_the_living_token_serves_until_it_en
     assert len(world.server.sent()) == sent
 
 
+async def test_a_refused_token_stays_written_down_until_another_login_takes_its_place(world: World) -> None:
+    world.server.script.append(INVALID_GRANT)
+
+    with pytest.raises(LoginNeeded):
+        await world.tokens.secret(ANNA)
+
+    assert json.loads(world.intent.read_text())["generation"] == 1
+    await world.tokens.store(ANNA, replace(world.server.newest(), expires_at=NOW + HOUR_S))
+    assert not world.intent.exists()
+
+
 async def test_an_intent_of_an_older_generation_is_no_doubt(world: World) -> None:
     await world.living()
     await _crash(world, Hang(rotated=False))

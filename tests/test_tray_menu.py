@@ -12,8 +12,10 @@ from core.model import (
     Level,
     LoginHealth,
     LoginState,
+    ProviderName,
     Snapshot,
     Standing,
+    Strategy,
     WindowView,
 )
 from core.wording import TERMS, clock_time
@@ -229,6 +231,22 @@ def test_every_label_is_one_printable_line_of_bounded_length(label: str, detail:
     assert items[-1] == Button("Quit Tidegate", Quit())
 
 
+def test_every_strategy_can_be_chosen_and_the_present_one_is_marked() -> None:
+    rows = inside(menu.build(snapshot(account(), strategy=Strategy.STICKY), NOW), "Strategy: sticky")
+
+    assert [row.action for row in rows] == [Order("strategy", {"name": name.value}) for name in Strategy]
+    assert [row.label.partition(" — ")[0] for row in rows if row.checked] == ["sticky"]
+    assert all(len(row.label) <= menu.TEXT_LENGTH for row in rows)
+
+
+def test_for_how_long_all_accounts_last_stands_below_them() -> None:
+    shown = snapshot(account(), account("Home"), headroom_s={ProviderName.ANTHROPIC: 3 * 3_600.0})
+    items = menu.build(shown, NOW)
+
+    last = max(place for place, item in enumerate(items) if isinstance(item, Radio))
+    assert items[last + 1] == Line("At this rate all accounts last 3 h 00 min more")
+
+
 def test_tooltip_is_short_enough_for_windows() -> None:
     many = account("x" * 200, active=True, windows=tuple(window(f"window {n}") for n in range(9)))
 
@@ -246,6 +264,8 @@ def test_next_change_is_the_first_end_of_a_rest_a_pin_or_a_window_that_is_still_
     assert menu.changes_at(snapshot(*views), NOW) == NOW + 100
     assert menu.changes_at(snapshot(*views), NOW + 100) == NOW + 200
     assert menu.changes_at(snapshot(account()), NOW) is None
+    dry = account(windows=(replace(window(resets_at=NOW + 100), dry_at=NOW + 50),))
+    assert menu.changes_at(snapshot(dry), NOW) == NOW + 50
 
 
 def _has_label(item: Item) -> bool:

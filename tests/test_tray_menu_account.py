@@ -18,6 +18,7 @@ from core.model import (
     Standing,
     WindowView,
 )
+from core.wording import clock_time
 from tray.items import Button, Check, Item, Line, OpenDashboard, Order, SignIn, Submenu
 from tray.menu import ADDING
 from tray.menu_account import ADD_KEY_PLACES, submenu, urgent
@@ -62,6 +63,18 @@ def test_the_submenu_tells_what_the_row_has_no_room_for() -> None:
     assert read(account()) == ["Claude subscription"]
 
 
+def test_the_submenu_tells_what_the_pace_leads_to() -> None:
+    windows = (
+        WindowView("5h", 0.5, NOW + 900, Level.OK, dry_at=NOW + 600),
+        WindowView("7d", 0.5, NOW + 900, Level.OK, lost=0.12),
+    )
+
+    assert read(account(windows=windows))[1:] == [
+        f"5 h runs dry at {clock_time(NOW + 600, NOW)}",
+        f"12 % of the week will be lost at {clock_time(NOW + 900, NOW)}",
+    ]
+
+
 def test_an_account_can_be_pinned_switched_and_repaired() -> None:
     offered = rows(account(plan_limits_only=True))
 
@@ -72,6 +85,7 @@ def test_an_account_can_be_pinned_switched_and_repaired() -> None:
         Check("Enabled", Order("disable", HERE), checked=True),
         Check("Plan limits only", Order("plan_limits", {**HERE, "on": False}), checked=True),
         Check("Serve Claude Code only", Order("serves", {**HERE, "serves": "claude-code"}), checked=False),
+        Check("No notifications about it", Order("mute", {**HERE, "on": True}), checked=False),
         Button("Refresh login now", Order("refresh", HERE)),
         Button("Reset", Order("reset", HERE)),
         Button("Rename…", OpenDashboard("rename-a1")),

@@ -44,6 +44,8 @@ ROWS = [
         f"5 h 10 % · week 80 %, resets {CLOCK}",
     ),
     ({"windows": (window(resets_at=NOW - 1),)}, "5 h 62 %"),
+    ({"windows": (replace(window(resets_at=AT + 1), dry_at=AT),)}, f"5 h 62 %, dry {CLOCK}"),
+    ({"windows": (replace(window(resets_at=AT), dry_at=NOW - 1),)}, f"5 h 62 %, resets {CLOCK}"),
     ({"windows": ()}, "ready"),
     ({"windows": (window("moon_phase", None),)}, "moon phase –"),
     ({"windows": (replace(window("7d_oi", 0.4), family=ModelFamily("opus")),)}, "opus week 40 %"),

@@ -13,20 +13,28 @@ from core.model import (
     LoginHealth,
     LoginState,
     ModelFamily,
+    ProviderName,
     QuotaWindow,
+    Snapshot,
     Standing,
+    Strategy,
     WindowView,
 )
 from core.wording import (
     KIND_NAMES,
     STANDING_NAMES,
+    STRATEGY_WORDS,
     age_text,
     clock_time,
+    headroom_text,
     level,
     notes,
+    outlook,
+    outlooks,
     percent,
     span,
     state_text,
+    tokens_text,
     window_name,
 )
 
@@ -234,3 +242,76 @@ def test_every_state_has_words_for_a_row(standing: Standing, state: LoginState, 
 )
 def test_what_a_row_has_no_room_for_is_said_in_lines_of_its_own(shown: AccountView, lines: tuple[str, ...]) -> None:
     assert notes(shown, NOW) == lines
+
+
+# --- what the present pace leads to ----------------------------------------------------------------
+
+
+def window(name: str, resets_at: float | None = THURSDAY, **fields: object) -> WindowView:
+    return WindowView(name, 0.5, resets_at, Level.OK, **fields)
+
+
+@pytest.mark.parametrize(
+    ("shown", "text", "line"),
+    [
+        (window("5h", AT_14_32 + 1, dry_at=AT_14_32), "runs dry at 14:32", "5 h runs dry at 14:32"),
+        (
+            window("7d", dry_at=THURSDAY - 60, family=ModelFamily("opus")),
+            "runs dry on Thu 08:59",
+            "opus week runs dry on Thu 08:59",
+        ),
+        (window("7d", lost=0.12), *["12 % of the week will be lost on Thu 09:00"] * 2),
+        (window("7d", AT_14_32, lost=0.12), *["12 % of the week will be lost at 14:32"] * 2),
+        (window("monthly", lost=0.4), *["40 % of the month will be lost on Thu 09:00"] * 2),
+        (window("5h", AT_14_32, lost=0.4), "", None),
+        (window("rolling", AT_14_32, lost=0.4), "", None),
+        (window("7d"), "", None),
+        (window("7d", None, lost=0.4), "", None),
+        (window("7d", NOW - 1, lost=0.4), "", None),
+        (window("5h", AT_14_32, dry_at=NOW - 1), "", None),
+    ],
+)
+def test_what_the_pace_of_a_window_leads_to_is_said(shown: WindowView, text: str, line: str | None) -> None:
+    assert outlook(shown, NOW) == text
+    assert list(outlooks(view(windows=(shown,)), NOW)) == ([] if line is None else [line])
+
+
+@pytest.mark.parametrize(
+    ("lasting_s", "accounts", "text"),
+    [
+        (3 * 3600 + 300, (view(), view()), "At this rate all accounts last 3 h 05 min more"),
+        (86_399, (view(), view()), "At this rate all accounts last 23 h 59 min more"),
+        (86_400, (view(), view()), ""),
+        (None, (view(), view()), ""),
+        (3_600, (view(),), ""),
+        (3_600, (view(), view(enabled=False)), ""),
+        (3_600, (view(), view(kind=AccountKind.GO)), ""),
+    ],
+)
+def test_for_how_long_all_accounts_last_is_said_when_that_is_soon(
+    lasting_s: float | None, accounts: tuple[AccountView, ...], text: str
+) -> None:
+    headroom = {} if lasting_s is None else {ProviderName.ANTHROPIC: lasting_s}
+
+    assert headroom_text(Snapshot(NOW, accounts=accounts, headroom_s=headroom), ProviderName.ANTHROPIC) == text
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1 k"),
+        (12_400, "12 k"),
+        (999_499, "999 k"),
+        (999_500, "1.0 M"),
+        (1_400_000, "1.4 M"),
+    ],
+)
+def test_tokens_are_said_in_a_few_figures(tokens: int, text: str) -> None:
+    assert tokens_text(tokens) == text
+
+
+def test_every_strategy_has_one_line_that_a_menu_can_show() -> None:
+    assert set(STRATEGY_WORDS) == set(Strategy)
+    assert all(0 < len(f"{name}: {words}") <= 110 for name, words in STRATEGY_WORDS.items())

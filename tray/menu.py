@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from core.import_glance import Glance
-from core.model import AccountKind, AccountView, ProviderName, Snapshot, Standing
-from core.wording import TERMS, clock_time
+from core.model import AccountKind, AccountView, ProviderName, Snapshot, Standing, Strategy
+from core.wording import STRATEGY_WORDS, TERMS, clock_time, headroom_text
 from tray import menu_account
 from tray.items import (
     Action,
@@ -50,7 +50,7 @@ def build(snapshot: Snapshot, now: float, found: Glance | None = None) -> tuple[
         *_about_the_state(snapshot),
         *_wanted(snapshot, now, found),
         *_switcher(snapshot, now),
-        *((_accounts(snapshot, now),) if snapshot.accounts else ()),
+        *((_accounts(snapshot, now), _strategies(snapshot.strategy)) if snapshot.accounts else ()),
         _adding(),
         Separator(),
         Button(f"Copy address  {snapshot.address}".rstrip(), CopyAddress() if snapshot.address else None),
@@ -95,7 +95,7 @@ def _wanted(snapshot: Snapshot, now: float, found: Glance | None) -> Iterator[It
 
 
 def _switcher(snapshot: Snapshot, now: float) -> Iterator[Item]:
-    """Per provider: who serves and why, one row per account, the way out of a pin."""
+    """Per provider: who serves and why, one row per account, for how long all last, the way out of a pin."""
     providers = tuple(dict.fromkeys(view.provider for view in snapshot.accounts))
     if not providers:
         yield Line(_nobody((), now))
@@ -106,12 +106,22 @@ def _switcher(snapshot: Snapshot, now: float) -> Iterator[Item]:
         yield Line(headline if len(providers) == 1 else f"{PROVIDER_NAMES[provider]} · {headline}")
         for view in views:
             yield Radio(row(view, now), _click(view), checked=view.active)
+        if lasting := headroom_text(snapshot, provider):
+            yield Line(lasting)
         yield from (Button(_unpin_label(view, now), _unpin(provider)) for view in views if view.pinned)
         yield Separator()
 
 
 def _accounts(snapshot: Snapshot, now: float) -> Submenu:
     return Submenu("Accounts", tuple(menu_account.submenu(view, now) for view in snapshot.accounts))
+
+
+def _strategies(current: Strategy) -> Submenu:
+    def row_of(name: Strategy) -> Radio:
+        label = shorten(f"{name} — {STRATEGY_WORDS[name]}", TEXT_LENGTH)
+        return Radio(label, Order("strategy", {"name": name.value}), checked=name is current)
+
+    return Submenu(f"Strategy: {current}", tuple(map(row_of, Strategy)))
 
 
 def _adding() -> Submenu:
@@ -172,5 +182,6 @@ def _click(view: AccountView) -> Action | None:
 
 
 def _moments(view: AccountView) -> Iterator[float]:
-    ends = (view.until_at, view.pinned_until_at, *(window.resets_at for window in view.windows))
-    yield from (end for end in ends if end is not None)
+    yield from (end for end in (view.until_at, view.pinned_until_at) if end is not None)
+    for window in view.windows:
+        yield from (end for end in (window.resets_at, window.dry_at) if end is not None)

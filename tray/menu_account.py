@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from core import deeds
 from core.deeds import Deed, Remedy
 from core.model import AccountKind, AccountView, Standing
-from core.wording import KIND_NAMES, age_text, clock_time, notes
+from core.wording import KIND_NAMES, age_text, clock_time, notes, outlooks
 from tray.items import Action, Button, Check, Item, Line, OpenDashboard, Order, Separator, SignIn, Submenu
 from tray.menu_words import TEXT_LENGTH, label_of, shorten
 
@@ -64,6 +64,7 @@ def submenu(view: AccountView, now: float) -> Submenu:
 def _about(view: AccountView, now: float) -> Iterator[str]:
     yield " · ".join(filter(None, (KIND_NAMES[view.kind], view.plan, view.email)))
     yield from notes(view, now)
+    yield from (f"{said[:1].upper()}{said[1:]}" for said in outlooks(view, now))
     age = age_text(max((window.seen_at for window in view.windows), default=0.0), now)
     if age:
         yield f"Quota {age}"

@@ -47,12 +47,14 @@ def _state(view: AccountView, now: float) -> str:
 
 
 def _windows(view: AccountView, now: float) -> str:
-    """Every window's share, and the reset of the one that counts most."""
+    """Every window's share, and what comes first for the one that counts most: running dry, or its reset."""
     return " · ".join(_window(w, now, with_reset=w is view.tightest) for w in view.windows[:WINDOWS_SHOWN])
 
 
 def _window(window: WindowView, now: float, *, with_reset: bool) -> str:
     text = f"{shorten(window_name(window), LABEL_LENGTH)} {percent(window.utilization)}"
+    if with_reset and window.dry_at is not None and window.dry_at > now:
+        return f"{text}, dry {clock_time(window.dry_at, now)}"
     if with_reset and window.resets_at is not None and window.resets_at > now:
-        text += f", resets {clock_time(window.resets_at, now)}"
+        return f"{text}, resets {clock_time(window.resets_at, now)}"
     return text

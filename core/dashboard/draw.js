@@ -38,4 +38,5 @@ function morph(old, fresh) {
   // A disabled one was just clicked: this view may still show what was before.
   if (old.type === "checkbox" && !old.disabled) old.checked = fresh.checked;
   morphChildren(old, fresh);
+  if (old.nodeName === "SELECT" && !old.disabled && old.value !== fresh.value) old.value = fresh.value;
 }

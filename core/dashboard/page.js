@@ -20,7 +20,7 @@ function say(text) {
   silence = setTimeout(() => said.replaceChildren(), 1000 * SAID_S);
 }
 
-/** Obey a button or switch that carries its order: name and arguments. */
+/** Obey a button, switch or choice that carries its order: name and arguments. */
 async function obey(control, carried) {
   control.disabled = true;
   try {
@@ -28,6 +28,7 @@ async function obey(control, carried) {
     say(text);
   } catch (refusal) {
     if (control.type === "checkbox") control.checked = !control.checked;
+    if (control.type === "select-one") control.value = control.querySelector("[selected]").value;
     say(refusal.message);
   } finally {
     control.disabled = false;
@@ -87,6 +88,7 @@ document.addEventListener("click", ({ target }) => {
 });
 document.addEventListener("change", ({ target }) => {
   if (target.dataset.on) obey(target, target.checked ? target.dataset.on : target.dataset.off);
+  else if (target.id === "strategy") obey(target, target.value);
 });
 
 enter();

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from core.imports.entry import API_KEY_PREFIX, NOBODY, Malformed, decoded, each, identity, key, login, mapping, text
 from core.imports.found import Document, Found, KeychainItem, Problem
 from core.model import AccountKind, Identity
+from core.policy.plan import name_of
 
 PROGRAM = "Claude Code"
 BESIDE = (".config.json", ".claude.json", "../.claude.json")
@@ -45,7 +46,7 @@ def login_of(
 ) -> Found:
     """The login in the contents of `.credentials.json`, which other programs keep copies of. Raises Malformed."""
     tokens = mapping(credentials.get("claudeAiOauth"))
-    plan = text(tokens.get("subscriptionType"))
+    plan = name_of(text(tokens.get("subscriptionType")), text(tokens.get("rateLimitTier")))
     return login(
         program,
         access=tokens.get("accessToken"),

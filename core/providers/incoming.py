@@ -60,18 +60,23 @@ def describe(provider: ProviderName, headers: Headers, body: bytes) -> Request:
     except UNREADABLE:
         content = _Body()
     model = content.model if isinstance(content.model, str) else ""
-    family = _FAMILY.search(model)
     return Request(
         provider,
         session=_session(headers, content.metadata),
         client=_client_kind(headers),
         model=model,
-        family=ModelFamily(family[1]) if family else None,
+        family=family_of(model),
         # A body in a content coding is not looked into, so it may hold anything.
         server_tools=b"content-encoding" in headers
         or bool(content.mcp_servers)
         or any(map(_runs_at_provider, content.tools or ())),
     )
+
+
+def family_of(model: str) -> ModelFamily | None:
+    """The family that quota windows count a model under, None when its name does not say."""
+    found = _FAMILY.search(model)
+    return ModelFamily(found[1]) if found else None
 
 
 def client_key(headers: Headers) -> tuple[bytes, ...]:

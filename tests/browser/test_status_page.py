@@ -18,9 +18,10 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 from core import app
 from core.demo_run import Memory
 from core.files import Paths
-from core.model import SignIn
+from core.model import SignIn, Strategy
 from core.simulator import SimulatedAccount
 from core.vault import Vault
+from core.wording import STRATEGY_WORDS
 from tests.instance import OFFLINE
 from tests.stage import Stage, on_stage
 
@@ -112,6 +113,37 @@ async def ada(tmp_path: Path, page: Page) -> AsyncIterator[Visitor]:
 
 def simulated(ada: Visitor, label: str) -> SimulatedAccount:
     return next(account for account in ada.sim.accounts if account.label == label)
+
+
+# --- who goes first --------------------------------------------------------------------------------
+
+
+async def test_strategy_is_chosen_and_a_choice_made_elsewhere_is_followed(ada: Visitor) -> None:
+    await ada.opens_the_page()
+    choice = ada.page.get_by_label("Strategy")
+    await expect(choice.locator("option:checked")).to_contain_text("balanced: ")
+
+    await choice.select_option(label=f"sticky: {STRATEGY_WORDS[Strategy.STICKY]}")
+
+    await ada.hears("strategy is now sticky")
+    assert ada.stage.core.engine.pool.strategy is Strategy.STICKY
+    await ada.stage.core.commands.run("strategy", {"name": "rotate"})
+    await expect(choice.locator("option:checked")).to_contain_text("rotate: ")
+
+
+async def test_strategy_that_cannot_be_saved_is_not_shown_as_chosen(ada: Visitor) -> None:
+    await ada.opens_the_page()
+    choice = ada.page.get_by_label("Strategy")
+    saved = ada.stage.core.config._path
+    saved.unlink()
+    saved.mkdir()
+
+    await choice.select_option(label=f"sticky: {STRATEGY_WORDS[Strategy.STICKY]}")
+
+    await ada.hears("Cannot")
+    await expect(choice.locator("option:checked")).to_contain_text("balanced: ")
+    assert ada.stage.core.engine.pool.strategy is Strategy.BALANCED
+    saved.rmdir()
 
 
 # --- accounts that come ----------------------------------------------------------------------------

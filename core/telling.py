@@ -1,0 +1,73 @@
+"""Answers to "why this account?" and "what happened?"."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from core.errors import NothingToDo, UsageError
+from core.event_wording import Happening, happening_text
+from core.model import AccountId, ClientKind, Pool, ProviderName, Request, SessionId, SessionMoved
+from core.orders import Explain, Explanation, Happened, Line, Recount, Recounted
+from core.policy.explain import explain
+from core.policy.outage import FAILURES
+from core.providers.incoming import family_of
+
+MOST_RECOUNTED = 1_000
+MOVES_WITHIN_S = 86_400.0
+REMOVED = "a removed account"
+
+
+class Recent(Protocol):
+    """What history tells of all accounts."""
+
+    async def happenings(self, limit: int) -> Sequence[tuple[float, Happening]]:
+        """What a person may want to read, and when it was, newest first."""
+
+    async def moved_since(self, at: float) -> tuple[int, int]:
+        """How many conversations moved since then, and what their prompt caches held, in tokens."""
+
+
+def explanation(pool: Pool, order: Explain, now: float) -> Explanation:
+    """Who would serve next, and why the others would not. Raises NothingToDo when there is nobody to tell of."""
+    having = {state.account.kind.provider for state in pool.accounts}
+    lines = tuple(
+        _line(pool, provider, order, now) for provider in ProviderName if provider in having & _asked_about(order)
+    )
+    if not lines:
+        raise NothingToDo("There is no account to choose from", "Add one: tidegate add api-key, add go, or add claude.")
+    return Explanation(now, pool.strategy, lines)
+
+
+def _asked_about(order: Explain) -> set[ProviderName]:
+    return set(ProviderName) if order.provider is None else {order.provider}
+
+
+def _line(pool: Pool, provider: ProviderName, order: Explain, now: float) -> Line:
+    session = None if order.session is None else SessionId(order.session)
+    # Like the picture it asks for Claude Code, which no account is set up to turn away.
+    request = Request(provider, session, ClientKind.CLAUDE_CODE, order.model, family_of(order.model))
+    lost = pool.outages.get(provider)
+    since_at = lost.since_at if lost and lost.failures >= FAILURES else None
+    return Line(provider, explain(pool, request, now), since_at)
+
+
+async def recounted(past: Recent, pool: Pool, order: Recount, now: float) -> Recounted:
+    """What happened lately. Raises UsageError when that is too much to tell."""
+    if not 1 <= order.limit <= MOST_RECOUNTED:
+        raise UsageError(f"{order.limit} things cannot be told", f"Say a number from 1 to {MOST_RECOUNTED}.")
+
+    def label(id_: AccountId) -> str:
+        state = pool.state(id_)
+        return state.account.label if state else REMOVED
+
+    happened = await past.happenings(order.limit)
+    moves, tokens = await past.moved_since(now - MOVES_WITHIN_S)
+    entries = tuple(
+        Happened(
+            at,
+            type(event).__name__,
+            happening_text(event, label, now),
+            event.tokens if isinstance(event, SessionMoved) else 0,
+        )
+        for at, event in happened
+    )
+    return Recounted(now, entries, MOVES_WITHIN_S, moves, tokens)
