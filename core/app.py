@@ -116,6 +116,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         if problem := await core.tokens.open():
             core = replace(core, problems=(*core.problems, problem))
         upstream = Upstream(_tls, options.patience)
+        core.poller.on_wake = upstream.drop_idle
         stack.callback(upstream.close)
         proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock)
 

@@ -30,6 +30,10 @@ READS_USAGE = "user:profile"
 """The scope that the usage endpoint asks for; a setup token does not have it."""
 
 
+def _nothing() -> None:
+    """Nobody is interested."""
+
+
 class Poller:
     """Looks after the credentials of all accounts, also of those that rest, and after what is known of their quota."""
 
@@ -56,6 +60,8 @@ class Poller:
         self._sleep = sleep
         self._woken = asyncio.Event()
         self._calm_until = 0.0
+        self.on_wake: Callable[[], None] = _nothing
+        """Called when the machine has slept: what was connected before may be dead."""
         self._started_at = clock()
 
     async def run(self) -> None:
@@ -111,6 +117,7 @@ class Poller:
         woke_at = self._steady()
         if woke_at - began_at > pause_s + ASLEEP_S:
             self._calm_until = woke_at + CALM_S
+            self.on_wake()
 
     def _pause_s(self) -> float:
         soonest = min((at - self._clock() for at, _ in self._schedule()), default=self._look_every_s)

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -208,15 +208,25 @@ async def test_a_login_is_renewed_before_it_ends_also_while_its_account_rests(
     assert len(sim.requests_for(TOKEN)) == 1
 
 
-async def asleep(here: Here, clock: Clock, seconds: float) -> Poller:
+async def asleep(here: Here, clock: Clock, seconds: float, on_wake: Callable[[], None] = lambda: None) -> Poller:
     """A poller whose pause of a minute has just ended, `seconds` after it began."""
 
     async def nap(_: float) -> None:
         clock.now += seconds
 
     poller = Poller(here.engine, here.tokens, here.usage, clock, steady=clock, sleep=nap)
+    poller.on_wake = on_wake
     await poller._pause(60.0)
     return poller
+
+
+@pytest.mark.parametrize(("seconds", "slept"), [(60.0, 0), (74.0, 0), (3600.0, 1)])
+async def test_who_holds_connections_is_told_of_a_sleep(here: Here, clock: Clock, seconds: float, slept: int) -> None:
+    told: list[None] = []
+
+    await asleep(here, clock, seconds, lambda: told.append(None))
+
+    assert len(told) == slept
 
 
 async def test_after_a_sleep_a_login_that_still_lives_is_renewed_a_minute_later(
