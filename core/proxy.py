@@ -204,8 +204,9 @@ class _Exchange:
         """Wait while the provider cannot be reached. False when that takes too long, and the client was told."""
         while wait_s := self._proxy.engine.outage_s(self._request.provider):
             if self._spent.waited_s + wait_s > MAX_WAIT_S:
-                self._outcome = NotDelivered("the provider cannot be reached")
-                self._send(bad_gateway("Tidegate: the provider cannot be reached.", unknown=False))
+                known = self._outcome.text if isinstance(self._outcome, NotDelivered) else ""
+                self._outcome = NotDelivered(known or "the provider cannot be reached")
+                self._send(bad_gateway(f"Tidegate: {self._outcome.text}.", unknown=False))
                 return False
             await self._wait(wait_s)
         return True

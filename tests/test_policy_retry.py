@@ -11,8 +11,10 @@ from core.model import (
     CredentialRejected,
     Cut,
     NotDelivered,
+    Outage,
     Outcome,
     Pool,
+    ProviderName,
     QuotaSpent,
     RequestRefused,
     RequestThrottled,
@@ -21,6 +23,7 @@ from core.model import (
     Unknown,
     UpstreamFailed,
 )
+from core.policy.outage import FAILURES
 from core.policy.pool import SHORT_THROTTLE_S
 from core.policy.retry import (
     MAX_ATTEMPTS,
@@ -113,6 +116,15 @@ def test_each_outcome_has_its_next_step_within_the_budget(
 )
 def test_a_request_without_an_answer_is_sent_once_more_to_the_same_account(spent: Spent, step: Step) -> None:
     assert next_step(SILENCE, ANTHROPIC, spent, QUIET) == step
+
+
+@pytest.mark.parametrize("spent", [FRESH, SECOND, LAST])
+def test_in_an_outage_what_was_not_delivered_waits_for_its_turn_to_ask(spent: Spent) -> None:
+    out = replace(QUIET, outages={ProviderName.ANTHROPIC: Outage(0.0, 0.0, FAILURES)})
+    assert next_step(NO_ROUTE, ANTHROPIC, spent, out) == Again()
+    assert next_step(NotDelivered("certificate", hopeless=True), ANTHROPIC, spent, out) == GiveUp(
+        "certificate", unknown=False
+    )
 
 
 @pytest.mark.parametrize("spent", [FRESH, SECOND, LAST])

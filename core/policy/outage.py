@@ -28,6 +28,12 @@ FORGET_S = 120.0
 """Failures further apart than this are no row: nothing was asked in between."""
 
 
+def lasts(pool: Pool, provider: ProviderName) -> bool:
+    """Whether the provider cannot be reached at the moment."""
+    outage = pool.outages.get(provider)
+    return outage is not None and outage.failures >= FAILURES
+
+
 def wait_s(pool: Pool, provider: ProviderName, now: float) -> float:
     """How long a request waits before it may be sent: 0.0 without an outage, and for the one that asks."""
     outage = pool.outages.get(provider)

@@ -25,6 +25,7 @@ from core.model import (
     Unknown,
     UpstreamFailed,
 )
+from core.policy import outage
 from core.policy.pool import SHORT_THROTTLE_S
 
 MAX_ATTEMPTS = 3
@@ -113,6 +114,8 @@ def next_step(outcome: Outcome, request: Request, spent: Spent, pool: Pool) -> S
             if spent.elsewhere or not more or not affordable(pool, spent):
                 return Deliver()
             return Elsewhere(or_deliver=True)
+        case NotDelivered(hopeless=False) if outage.lasts(pool, request.provider):
+            return Again()  # replay is free; how long it waits for its turn to ask is bounded elsewhere
         case NotDelivered(text=text, hopeless=hopeless):
             wait_s = CONNECT_WAITS_S[min(spent.attempts, len(CONNECT_WAITS_S)) - 1]
             patient = not hopeless and spent.waited_s + wait_s <= MAX_WAIT_S

@@ -124,6 +124,20 @@ async def test_in_an_outage_one_asks_for_all_and_all_are_served_when_it_is_over(
     assert [type(event) for event in told.events] == [ProviderLost, ProviderBack]
 
 
+async def test_a_client_alone_waits_for_a_network_that_is_gone_for_seconds(stage: Stage) -> None:
+    await two(stage)
+    good = stage.sim.endpoints()
+    async with client_of(stage) as client:
+        await stage.settle(endpoints=replace(good, anthropic_api_url="http://127.0.0.1:9"))
+        asking = asyncio.create_task(ask(client, "agent"))
+        await until(lambda: stage.core.engine.outage_s(ProviderName.ANTHROPIC) > 0 and not in_flight(stage))
+        await stage.settle(endpoints=good)
+        answer = await asking
+
+    assert by(answer) == "First"
+    assert blamed(stage) == []
+
+
 def in_flight(stage: Stage) -> int:
     return sum(state.in_flight for state in stage.core.engine.pool.accounts)
 
@@ -144,6 +158,7 @@ class TestLongOutage:
 
             assert {answer.status_code for answer in answers} == {502}
             assert {answer.json()["error"]["type"] for answer in answers} == {"api_error"}
+            assert "127.0.0.1 cannot be reached" in answers[0].json()["error"]["message"]
             assert "x-tidegate-outcome" not in answers[0].headers
             assert 15 < lasted_s < 60
             assert blamed(stage) == []

@@ -270,16 +270,6 @@ async def test_errors_in_mid_stream_add_up_until_another_account_is_chosen(stage
     assert [r.account for r in stage.asked] == ["First"] * UPSTREAM_FAILURES + ["Second"]
 
 
-async def test_unreachable_provider_is_nobodys_fault(stage: Stage) -> None:
-    await two(stage)
-    endpoints = stage.sim.endpoints()
-    gone = type(endpoints)(**dict.fromkeys(endpoints.__slots__, "http://127.0.0.1:9"))
-    await stage.settle(endpoints=gone)
-    with pytest.raises(anthropic.InternalServerError, match=r"127\.0\.0\.1 cannot be reached"):
-        await ask(stage, stream=True)
-    assert [s.cooldowns for s in stage.core.engine.pool.accounts] == [(), ()]
-
-
 async def test_three_that_are_all_spent_are_told_as_such_at_once(stage: Stage) -> None:
     """Not as "ask again": nobody is left."""
     for label in ("First", "Second", "Third"):
