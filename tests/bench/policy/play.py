@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -102,7 +103,7 @@ class _Play:
         self._look(self._workload.starts_at)
         for talk in self._workload.talks:
             self._tally.asked += len(talk.turns)
-            self._at(talk.starts_at, lambda now, talk=talk: self._ask(talk, 0, now))
+            self._at(talk.starts_at, partial(self._ask, talk, 0))
         while self._events:
             at, _, step = heapq.heappop(self._events)
             step(at)

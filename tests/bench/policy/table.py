@@ -88,7 +88,7 @@ def _mean(name: str, strategy: Strategy, runs: Sequence[tuple[float, float, Tall
 
 def wasted(asked: float, tally: Tally) -> float:
     """What resets threw away and could have served somebody."""
-    return min(tally.lost, asked - tally.work)
+    return min(tally.lost, max(0.0, asked - tally.work))
 
 
 # --- how it is written -----------------------------------------------------------------------------

@@ -131,7 +131,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         {"dev": (2, Lane(PERSON, 9, 18.5, 45 * MINUTE_S))},
         days=11,
-        asked=35,
+        asked=32,
         week=OFFICE,
         busy=(0.6, 1.6),
     ),
@@ -139,7 +139,7 @@ RECIPES: Mapping[str, Recipe] = {
         "ten agents side by side from 10 to 17 h, a Max 5x and two Pro plans",
         (
             claude("Pro 1", "pro", at(2, 20), 0.5),
-            claude("Team", "max_5x", at(2, 22), 0.3),
+            claude("Team", "max 5x", at(2, 22), 0.3),
             claude("Pro 2", "pro", at(5, 12), 0.1),
         ),
         {"agent": (10, Lane(AGENT, 10, 17, 100 * MINUTE_S, patience_h=6))},
@@ -150,7 +150,7 @@ RECIPES: Mapping[str, Recipe] = {
         "jobs from 1 to 7 h every night, twelve side by side, and one developer by day; a Max 5x and two Pro plans",
         (
             claude("Pro 1", "pro", at(1, 12), 0.6),
-            claude("Max", "max_5x", at(3, 3), 0.4),
+            claude("Max", "max 5x", at(3, 3), 0.4),
             claude("Pro 2", "pro", at(4, 20), 0.2),
         ),
         {
@@ -165,7 +165,7 @@ RECIPES: Mapping[str, Recipe] = {
         (
             claude("Pro", "pro", at(4, 9), 0.3),
             api_key("Key", 5 * PRO_5H, at(30)),
-            claude("Max", "max_5x", at(2, 16), 0.5),
+            claude("Max", "max 5x", at(2, 16), 0.5),
             claude("Old", "pro", at(1, 11), 0.2),
         ),
         {
@@ -192,7 +192,7 @@ RECIPES: Mapping[str, Recipe] = {
         "two models, the larger one with a week of its own of 40 %; a Max 5x and two Pro plans",
         (
             claude("Pro 1", "pro", at(5, 21), 0.1, model_week=True),
-            claude("Max", "max_5x", at(3, 10), 0.4, model_week=True),
+            claude("Max", "max 5x", at(3, 10), 0.4, model_week=True),
             claude("Pro 2", "pro", at(2, 8), 0.3, model_week=True),
         ),
         {
@@ -217,7 +217,7 @@ RECIPES: Mapping[str, Recipe] = {
         "one developer and far more quota than needed, a Max 20x and two Pro plans: everybody must be served",
         (
             claude("Pro 1", "pro", at(4, 18), 0.3),
-            claude("Max", "max_20x", at(2, 10), 0.2),
+            claude("Max", "max 20x", at(2, 10), 0.2),
             claude("Pro 2", "pro", at(6, 22), 0.1),
         ),
         {"dev": (2, Lane(PERSON, 9, 18.5, 45 * MINUTE_S))},

@@ -69,7 +69,7 @@ class Holder:
 
 PRO_5H = 1_500_000.0
 """About eighty warm turns; an assumption (the provider publishes no figures), and only ratios matter here."""
-_PLANS = {"pro": (1, 7), "max_5x": (5, 7), "max_20x": (20, 5)}
+_PLANS = {"pro": (1, 7), "max 5x": (5, 7), "max 20x": (20, 5)}
 """How many times Pro's 5 h window, and how many full windows make a week.
 
 Users measured a week of 7 full windows on Pro, 5x and 20x alike (claude-code#72872, 2026-07) and one of 5 on 20x
