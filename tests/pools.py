@@ -14,6 +14,7 @@ from core.model import (
     Cooldown,
     Pool,
     ProviderName,
+    QuotaWindow,
     Request,
     Strategy,
 )
@@ -56,3 +57,8 @@ def rest(for_s: float, text: str = "5 h window full", **changes: Any) -> Cooldow
 def resting(id_: str, for_s: float = 600.0, **changes: Any) -> AccountState:
     """An account that rests from NOW."""
     return state(id_, cooldowns=(rest(for_s, **changes),))
+
+
+def said(of: AccountState) -> tuple[QuotaWindow, ...]:
+    """The windows as answers told them, without the rate that is worked out."""
+    return tuple(replace(window, rate=None) for window in of.windows)

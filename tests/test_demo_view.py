@@ -78,7 +78,7 @@ def test_an_account_shows_state_level_and_reset_in_words_at_any_width(width: int
     picture = drawn(SNAPSHOT, None, width)
     until = clock_time(NOW + 600, NOW)
     assert "Claude subscription, 6 served" in line_with(picture, "Work")
-    assert f"resting: 5 h window full, until {until}" in picture
+    assert f"5 h window full until {until}" in picture
     assert f"resets {until}" in line_with(picture, "5 h", "100 %")
     assert "week" in line_with(picture, "31 %")
     assert "Anthropic API key" in line_with(picture, "Team")

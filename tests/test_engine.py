@@ -43,7 +43,7 @@ from core.model import (
 )
 from core.policy.polling import Read
 from core.wording import clock_time
-from tests.pools import ANTHROPIC, GO, NOW, A, B, C, pool, replace, resting, state
+from tests.pools import ANTHROPIC, GO, NOW, A, B, C, pool, replace, resting, said, state
 
 HERE = ProviderName.ANTHROPIC
 GONE = AccountId("gone")
@@ -217,7 +217,7 @@ def test_a_reading_is_saved_and_is_news_when_it_says_something_new() -> None:
     stand.engine.learn(GONE, Read(windows))
 
     assert stand.events == [Changed("A: new quota reading")]
-    assert stand.saved[-1].accounts[0].windows == windows
+    assert said(stand.saved[-1].accounts[0]) == windows
 
 
 def test_a_reading_that_ends_a_rest_is_said() -> None:

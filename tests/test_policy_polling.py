@@ -43,7 +43,7 @@ from core.policy.polling import (
     schedule,
 )
 from core.policy.polling import learned as pool_learned
-from tests.pools import NOW, A, pool, replace, rest, state
+from tests.pools import NOW, A, pool, replace, rest, said, state
 
 OPUS = ModelFamily("opus")
 FABLE = ModelFamily("fable")
@@ -390,7 +390,7 @@ def test_a_reading_is_known_of_all_keys_of_a_workspace_and_saves_them_their_ques
 
     p = pool_learned(p, A, Read((window("rolling", 0.1),)), NOW)
 
-    assert [member.windows for member in p.accounts] == [(window("rolling", 0.1),), (window("rolling", 0.1),), ()]
+    assert [said(member) for member in p.accounts] == [(window("rolling", 0.1),), (window("rolling", 0.1),), ()]
     assert [member.cooldowns for member in p.accounts] == [(), (), ()]
     assert [id_ for at, id_ in schedule(p, NOW, started_at=NOW, wanted_at=NOW) if at <= NOW] == ["c"]
 
@@ -486,7 +486,7 @@ def test_a_reading_after_the_clock_was_set_back_is_taken() -> None:
 
     mended = not_in_future(before, NOW).accounts[0]
 
-    assert learned(mended, Read((window("5h", 0.1),)), NOW).windows == (window("5h", 0.1),)
+    assert said(learned(mended, Read((window("5h", 0.1),)), NOW)) == (window("5h", 0.1),)
 
 
 def test_extra_usage_of_the_future_is_of_now_when_the_clock_was_set_back() -> None:

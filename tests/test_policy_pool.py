@@ -78,7 +78,7 @@ from core.policy.pool import (
 from core.policy.readiness import obstacle, standing
 from core.policy.readiness import resting as keeping
 from core.policy.rests import LONGEST_REST_S, UNKNOWN_RESET_MAX_S, UNKNOWN_RESET_S, with_state
-from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, replace, rest, resting, state
+from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, replace, rest, resting, said, state
 
 OPUS = ModelFamily("opus")
 SONNET = ModelFamily("sonnet")
@@ -95,11 +95,6 @@ def chosen(p: Pool, request: Request = ANTHROPIC, now: float = NOW, tried: tuple
     choice = choose(p, request, now, frozenset(tried))
     assert isinstance(choice, Choice), choice
     return replace(choice, placed=False)
-
-
-def said(of: AccountState) -> tuple[QuotaWindow, ...]:
-    """The windows as answers told them, without the rate that is worked out."""
-    return tuple(replace(window, rate=None) for window in of.windows)
 
 
 def failovers(step: tuple[Pool, tuple[Event, ...]]) -> tuple[Pool, tuple[Event, ...]]:

@@ -115,12 +115,12 @@ async def test_hundreds_of_kills_at_random_moments_on_the_wire_and_at_named_line
 ) -> None:
     began_at = time.monotonic()
     ridden = await asyncio.gather(
-        ride(tmp_path / "a", seed, lambda _, chance: [*at_random(100, chance), *on_wire(36, chance)]),
-        ride(tmp_path / "b", seed + 1, lambda made, chance: at_lines(190, chance, made.counts)),
+        ride(tmp_path / "a", seed, lambda _, chance: [*at_random(88, chance), *on_wire(30, chance)]),
+        ride(tmp_path / "b", seed + 1, lambda made, chance: at_lines(160, chance, made.counts)),
     )
 
     report(tell, "T01", seed, ridden, time.monotonic() - began_at)
-    assert sum(each.verdict.killed for each in ridden) >= 300
+    assert sum(each.verdict.killed for each in ridden) >= 270
 
 
 @pytest.fixture

@@ -73,6 +73,10 @@ class Bound:
         free = sum(work for hours, family, work in self._asked if hours & ~chosen[family])
         return free + sum(self._gives(holder, stretches, chosen) for holder, stretches in self._accounts)
 
+    def everything(self) -> float:
+        """What S everything proves: what the accounts have while something is asked."""
+        return self.at(dict.fromkeys(self.families, self._busy))
+
     def least(self) -> float:
         """The least bound that is found: from the best S without a gap on, blocks are added and taken away."""
         blocks = self._blocks()

@@ -14,6 +14,7 @@ from tests.bench.policy.workloads import RECIPES, workload
 
 _MILLION = 1e6
 _P95 = 0.95
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class Figures:
 def measure(
     names: Sequence[str], strategies: Sequence[Strategy], seeds: Sequence[int], pool: Executor
 ) -> list[Figures]:
-    """All figures, workload by workload. The same for the same seeds, whatever the number of processes."""
+    """All figures, workload by workload. The same for the same seeds, whatever the number of processes.
+
+    Raises AssertionError should a strategy have served more than the bound says: then one of the two is wrong.
+    """
     cases = list(product(names, strategies, seeds))
     bounds = dict(zip(product(names, seeds), pool.map(_bound, *zip(*product(names, seeds), strict=True)), strict=True))
     tallies = pool.map(_play, *zip(*cases, strict=True))
@@ -66,6 +70,8 @@ def _mean(name: str, strategy: Strategy, runs: Sequence[tuple[float, float, Tall
     def mean(values: Iterable[float]) -> float:
         return sum(values) / len(runs)
 
+    if any(tally.work > most * (1 + _ROUNDING) for _, most, tally in runs):
+        raise AssertionError(f"{strategy} has served more of {name} than the bound allows")
     tallies = [tally for _, _, tally in runs]
     most = mean(most for _, most, _ in runs)
     waits = sorted(wait_s for tally in tallies for wait_s in tally.waits_s) or [0.0]
