@@ -22,6 +22,7 @@ function say(text) {
 
 /** Obey a button, switch or choice that carries its order: name and arguments. */
 async function obey(control, carried) {
+  const card = control.closest("article");
   control.disabled = true;
   try {
     const { text } = await order(...JSON.parse(carried));
@@ -32,7 +33,8 @@ async function obey(control, carried) {
     say(refusal.message);
   } finally {
     control.disabled = false;
-    if (document.activeElement === document.body) control.focus();
+    // Disabled, it has lost the focus; and the new view may have taken it away meanwhile.
+    if (document.activeElement === document.body) (control.isConnected ? control : card?.querySelector("summary"))?.focus();
   }
 }
 

@@ -243,7 +243,7 @@ async def test_key_that_was_typed_and_not_sent_is_gone_with_its_dialog(ada: Visi
     await ada.dialog().get_by_label("Key").fill("sk-ant-half-of-a-key")
     await ada.page.keyboard.press("Escape")
 
-    assert await ada.page.locator("#add-key-key").input_value() == ""
+    await expect(ada.page.locator("#add-key-key")).to_have_value("")
 
 
 async def test_login_of_another_program_is_imported_and_becomes_tidegates_own(
