@@ -13,7 +13,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.policy", description=__doc__)
     parser.add_argument("workloads", nargs="*", help=f"only these (of {', '.join(NAMES)})")
-    parser.add_argument("--seeds", type=int, default=3, help="how many of each workload (3)")
+    parser.add_argument("--seeds", type=int, default=2, help="how many of each workload (2)")
     parser.add_argument("--json", action="store_true", help="figures for a program")
     options = parser.parse_args()
     if unknown := set(options.workloads) - set(NAMES):
