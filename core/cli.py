@@ -455,6 +455,21 @@ def unpin(session: Session, account: str | None) -> None:
 
 
 @main.command()
+@click.option("--for", "for_s", type=Duration(), help="For how long: 30m, 1h, 2d. Else until resumed.")
+@click.pass_obj
+def pause(session: Session, for_s: float | None) -> None:
+    """Let nothing through; what is under way comes to its end."""
+    session.tell("pause", for_s=for_s)
+
+
+@main.command()
+@click.pass_obj
+def resume(session: Session) -> None:
+    """Let requests through again."""
+    session.tell("resume")
+
+
+@main.command()
 @click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT...")
 @click.pass_obj
 def order(session: Session, accounts: tuple[str, ...]) -> None:

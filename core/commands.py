@@ -54,6 +54,7 @@ from core.orders import (
     Offer,
     Order,
     PasteLogin,
+    Pause,
     Pending,
     PinTo,
     Recount,
@@ -64,6 +65,7 @@ from core.orders import (
     SetSetting,
     Unpin,
 )
+from core.policy.pool import paused
 from core.settings import cut_note, setting_texts, with_setting
 from core.telling import Recent, explanation, recounted
 from core.tokens import Tokens
@@ -307,10 +309,9 @@ class Commands:
         account = self._account(order.account)
         if not account.enabled:
             raise UsageError(f"{account.label} is disabled", f"First `tidegate enable {account.label}`.")
-        if order.for_s is not None and not (order.for_s > 0 and math.isfinite(order.for_s)):
-            raise UsageError("A pin lasts longer than no time", "For example --for 1h.")
-        self._engine.pin(account.id, None if order.for_s is None else self._now() + order.for_s)
-        length = "until unpinned" if order.for_s is None else f"for {span(order.for_s)}"
+        for_s = _length(order.for_s, "A pin", "--for 1h")
+        self._engine.pin(account.id, None if for_s is None else self._now() + for_s)
+        length = "until unpinned" if for_s is None else f"for {span(for_s)}"
         return Done(f"{account.label} serves {length}", account.id)
 
     async def unpin(self, order: Unpin) -> Done:
@@ -326,6 +327,20 @@ class Commands:
             raise NothingToDo("Nothing is pinned")
         self._engine.unpin(provider)
         return Done("Unpinned: Tidegate chooses")
+
+    async def pause(self, order: Pause) -> Done:
+        """Nothing is let through. What is under way comes to its end."""
+        for_s = _length(order.for_s, "A pause", "--for 1h")
+        self._engine.pause(None if for_s is None else self._now() + for_s)
+        length = "until resumed" if for_s is None else f"for {span(for_s)}"
+        return Done(f"Paused {length}: nothing is let through")
+
+    async def resume(self, _: Nothing) -> Done:
+        """Requests are let through again."""
+        if not paused(self._engine.pool, self._now()):
+            raise NothingToDo("Tidegate is not paused")
+        self._engine.resume()
+        return Done("Resumed: requests are let through")
 
     async def order(self, order: Order) -> Done:
         """The accounts in the person's order."""
@@ -392,6 +407,13 @@ class Commands:
         return Done(f"{labels(chosen)} {'is' if len(chosen) == 1 else 'are'} {word}")
 
 
+def _length(for_s: float | None, what: str, example: str) -> float | None:
+    """How long something shall last, None for ever. Raises UsageError when it is no length."""
+    if for_s is not None and not (for_s > 0 and math.isfinite(for_s)):
+        raise UsageError(f"{what} lasts longer than no time", f"For example {example}.")
+    return for_s
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One row of `COMMANDS`: how its arguments read, and who obeys."""
@@ -420,6 +442,8 @@ COMMANDS: Mapping[str, Command] = {
     "disable": Command(Named, Commands.disable),
     "pin": Command(PinTo, Commands.pin),
     "unpin": Command(Unpin, Commands.unpin),
+    "pause": Command(Pause, Commands.pause),
+    "resume": Command(Nothing, Commands.resume),
     "order": Command(Order, Commands.order),
     "strategy": Command(ChooseStrategy, Commands.strategy),
     "config_get": Command(GetSetting, Commands.config_get),

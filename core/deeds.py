@@ -1,12 +1,13 @@
-"""What a person can do to an account with one click, as orders: the same in the menu and on the status page. Pure."""
+"""What a person can do with one click, to an account or to all, as orders: the same in menu and status page. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.model import AccountId, AccountKind, AccountView, LoginState, Serves, Standing
+from core.model import AccountId, AccountKind, AccountView, LoginState, Pause, Serves, Standing
 
 PIN_S = 3_600.0
+PAUSE_S = 3_600.0
 
 Arguments = Mapping[str, object]
 
@@ -33,6 +34,30 @@ class Switch:
     def turn_over(self) -> Deed:
         """What a click does in the picture as it is."""
         return self.turn_off if self.on else self.turn_on
+
+
+# --- to all ----------------------------------------------------------------------------------------
+
+
+def pausing(pause: Pause | None) -> tuple[Deed, ...]:
+    """Let nothing through, or let requests through again."""
+    if pause:
+        return (Deed("Resume", "resume", {}),)
+    return Deed("Pause for 1 h", "pause", {"for_s": PAUSE_S}), Deed("Pause until resumed", "pause", {})
+
+
+def failover(*, on: bool) -> Switch:
+    """Whether others serve when an account cannot."""
+    return setting("Failover", "failover", on=on)
+
+
+def setting(label: str, key: str, *, on: bool) -> Switch:
+    """A setting that is on or off."""
+    ways = (Deed(f"{label} {text}", "config_set", {"key": key, "text": text}) for text in ("on", "off"))
+    return Switch(label, on, *ways)
+
+
+# --- to one account --------------------------------------------------------------------------------
 
 
 class Remedy(StrEnum):

@@ -24,12 +24,14 @@ from core.model import (
     Event,
     Exhausted,
     FailedOver,
+    IconStyle,
     LoginHealth,
     LoginRenewed,
     LoginRequired,
     LoginState,
     Move,
     Outcome,
+    Pause,
     Pin,
     Pool,
     ProviderName,
@@ -71,6 +73,7 @@ class Engine:
         self.address = ""
         self.notifications = True
         self.quiet_hours: QuietHours | None = None
+        self.icon = IconStyle()
         self.wanted_at = 0.0
         """When a request last found nobody to serve it."""
         self._bus = bus
@@ -93,6 +96,8 @@ class Engine:
             address=self.address,
             moves=tuple(self._moves),
             notifications=self.notifications,
+            quiet_hours=self.quiet_hours,
+            icon=self.icon,
             demo=self._demo,
         )
 
@@ -100,7 +105,7 @@ class Engine:
         """Who should serve `request`, without those that it has left behind."""
         now = self._clock()
         choice = policy.choose(self.pool, request, now, frozenset(tried))
-        if isinstance(choice, Exhausted):
+        if isinstance(choice, Exhausted) and not choice.paused:
             self.wanted_at = now
         return choice
 
@@ -263,6 +268,7 @@ class Engine:
         self.pool = Pool.of(
             states,
             strategy=strategy,
+            pause=last.pause,
             pins={p: pin for p, pin in last.pins.items() if pin.account in ids},
             sessions={s: affinity for s, affinity in last.sessions.items() if affinity.account in ids},
             active={p: choice for p, choice in last.active.items() if choice.account in ids},
@@ -326,18 +332,30 @@ class Engine:
         self.pool = replace(self.pool, pins=kept)
         self._changed("unpinned")
 
+    def pause(self, until_at: float | None = None) -> None:
+        """Let nothing through, until `until_at` or until resumed."""
+        self.pool = replace(self.pool, pause=Pause(until_at))
+        self._changed("paused")
+
+    def resume(self) -> None:
+        """Let requests through again."""
+        self.pool = replace(self.pool, pause=None)
+        self._changed("resumed")
+
     def configure(self, settings: Settings) -> None:
-        """Choose and tell as the person wants it from now on."""
-        self.notifications, self.quiet_hours = settings.notifications, settings.quiet_hours
+        """Choose, tell and draw as the person wants it from now on."""
+        told = (self.notifications, self.quiet_hours, self.icon)
+        self.notifications, self.quiet_hours, self.icon = settings.notifications, settings.quiet_hours, settings.icon
         pool = replace(
             self.pool,
             strategy=settings.strategy,
+            failover=settings.failover,
             health_score=settings.health_score,
             token_bucket=settings.token_bucket,
         )
-        if pool != self.pool:
+        if pool != self.pool or told != (self.notifications, self.quiet_hours, self.icon):
             self.pool = pool
-            self._changed(f"strategy {settings.strategy}")
+            self._changed("settings changed")
 
     # --- inside ---
 

@@ -42,9 +42,11 @@ def happening_text(event: Happening, label: Callable[[AccountId], str], now: flo
         case SessionMoved(source=source, target=target, text=text, tokens=tokens):
             cost = f"; about {tokens_text(tokens)} tokens to read anew" if tokens else ""
             return f"A conversation moved from {label(source)} to {label(target)}: {text}{cost}"
-        case AllSpent(provider=provider, ready_at=ready_at, family=family):
+        case AllSpent(provider=provider, ready_at=ready_at, family=family, account=stays_with):
             model = f" {family}" if family else ""
             ready = "" if ready_at is None else f" before {clock_time(ready_at, now)}"
+            if stays_with is not None:
+                return f"{label(stays_with)} could not serve{model}{ready}, and failover is off"
             return f"No account of {PROVIDER_NAMES[provider]} could serve{model}{ready}"
         case LoginRequired(account=account, text=text):
             return f"{label(account)} needs you: {text}"

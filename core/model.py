@@ -334,6 +334,12 @@ class Outage(msgspec.Struct, frozen=True):
     failures: int = 1
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """The person lets nothing through, until `until_at` or until resumed."""
+
+    until_at: float | None = None
+
+
 class Pool(msgspec.Struct, frozen=True):
     """All accounts with their state, in the person's order. The engine owns the one that counts."""
 
@@ -349,6 +355,9 @@ class Pool(msgspec.Struct, frozen=True):
     resources: Mapping[ResourceId, AccountId] = msgspec.field(default_factory=dict)
     """Batches, files and containers, which only the account that made them can use."""
     outages: Mapping[ProviderName, Outage] = msgspec.field(default_factory=dict)
+    pause: Pause | None = None
+    failover: bool = True
+    """Off: a request goes to its session's account, else to the active one, and to no other."""
     retrying: int = 0
     health_score: HealthScore = HealthScore()
     token_bucket: TokenBucket = TokenBucket()
@@ -402,6 +411,8 @@ class Exhausted(msgspec.Struct, frozen=True):
     """(label, why not, until when) for each account of the provider; empty when there is none."""
     tried: bool = False
     """Somebody is ready, but this request has asked them already: the next one may be served."""
+    paused: bool = False
+    """The person lets nothing through."""
 
 
 # --- what an attempt came to -----------------------------------------------------------------------
@@ -555,6 +566,8 @@ class AllSpent(msgspec.Struct, frozen=True):
     provider: ProviderName
     ready_at: float | None
     family: ModelFamily | None = None
+    account: AccountId | None = None
+    """Failover is off, and this is the account that it stays with."""
 
 
 class LoginRequired(msgspec.Struct, frozen=True):
@@ -670,6 +683,16 @@ class QuietHours:
 
 
 @dataclass(frozen=True, slots=True)
+class IconStyle:
+    """How the tray icon is drawn."""
+
+    colours: bool = True
+    """Off: one colour, as desktops with plain icons have it; level and shapes tell all the same."""
+    number: bool = True
+    """The fullest window's percent, where the icon is large enough."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a person chose, apart from the accounts."""
 
@@ -683,6 +706,9 @@ class Settings:
     hold_s: float = 20.0
     """How long a request may wait when every account is spent and one will be ready soon."""
     log: str = "info"
+    failover: bool = True
+    """When an account cannot serve, others do. Off: the person switches, by a click."""
+    icon: IconStyle = IconStyle()
     endpoints: Endpoints = Endpoints()
     health_score: HealthScore = HealthScore()
     token_bucket: TokenBucket = TokenBucket()
@@ -797,12 +823,28 @@ class Snapshot:
     moves: tuple[Move, ...] = ()
     """Newest first, bounded."""
     notifications: bool = True
+    quiet_hours: QuietHours | None = None
+    failover: bool = True
+    pause: Pause | None = None
+    """Nothing is let through."""
+    unreachable: tuple[ProviderName, ...] = ()
+    """Providers that cannot be reached now: the network, not an account."""
+    icon: IconStyle = IconStyle()
     demo: bool = False
 
     @property
     def active(self) -> AccountView | None:
         """The account the icon shows: the active one that was used last, else the first active one."""
         return max((a for a in self.accounts if a.active), key=lambda a: a.last_used_at, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationAction:
+    """A button of a message: the order that it gives. Without one it opens the status page."""
+
+    label: str
+    order: str = ""
+    arguments: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -813,3 +855,5 @@ class Notification:
     body: str
     key: str
     urgent: bool = False
+    actions: tuple[NotificationAction, ...] = ()
+    """At most two: daemons show no more."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from core import model
 from core.model import AccountId, AccountKind, AccountView, ProviderName, Serves, Strategy
 from core.policy.explain import Turn
 
@@ -108,6 +109,12 @@ class Unpin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     account: str | None = None
     provider: ProviderName | None = None
+
+
+class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing is let through, for a while or until resumed."""
+
+    for_s: float | None = None
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -237,6 +244,8 @@ class Explanation:
     at: float
     strategy: Strategy
     lines: tuple[Line, ...]
+    pause: model.Pause | None = None
+    """Nothing is let through, whoever is next."""
 
 
 @dataclass(frozen=True, slots=True)

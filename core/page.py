@@ -26,6 +26,7 @@ from core.model import (
     WindowView,
 )
 from core.wording import (
+    FAILOVER_OFF_TEXT,
     KIND_NAMES,
     PROVIDER_NAMES,
     STRATEGY_WORDS,
@@ -35,6 +36,7 @@ from core.wording import (
     headroom_text,
     notes,
     outlook,
+    pause_text,
     percent,
     state_text,
     window_name,
@@ -62,6 +64,7 @@ DOCUMENT_POLICY = (
 _SIGNS = {Level.OK: "●", Level.WARN: "▲", Level.SPENT: "■", Level.UNKNOWN: "○"}
 """A shape for each level, since not everybody sees the colour."""
 _KEY_PLACE = "<!-- key -->"
+_ALL = "all"
 _TERMS_PLACE = "<!-- terms -->"
 
 
@@ -88,11 +91,22 @@ def view(snapshot: Snapshot) -> str:
     demo = "Demo with simulated accounts · " if snapshot.demo else ""
     return (
         f'<p id="instance" class="soft">{demo}<code>{escape(snapshot.address)}</code> · version '
-        f"{escape(snapshot.version)}</p>{_strategies(snapshot.strategy)}{_headroom(snapshot)}"
+        f"{escape(snapshot.version)}</p>{_choices(snapshot)}{_headroom(snapshot)}"
         f'<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>'
         f"{accounts or '<p>No account yet. Add one below.</p>'}</section>"
         f'<section id="moves" aria-labelledby="moves-title"><h2 id="moves-title">Recent moves</h2>'
         f"{f'<ul>{moves}</ul>' if moves else '<p>None.</p>'}</section>"
+    )
+
+
+def _choices(snapshot: Snapshot) -> str:
+    """What is chosen for all accounts: whether anything is let through, whether others take over, who goes first."""
+    paused = f"<strong>{escape(pause_text(snapshot.pause, snapshot.at))}</strong> " if snapshot.pause else ""
+    buttons = "".join(_button(deed, _ALL) for deed in deeds.pausing(snapshot.pause))
+    failover = _switch(deeds.failover(on=snapshot.failover), _ALL)
+    off = "" if snapshot.failover else f'<p class="soft">{escape(FAILOVER_OFF_TEXT)}.</p>'
+    return (
+        f'<p class="choice">{paused}{buttons}</p><p class="choice">{_strategies(snapshot.strategy)} {failover}</p>{off}'
     )
 
 
@@ -103,7 +117,7 @@ def _strategies(current: Strategy) -> str:
         f"{' selected' if name is current else ''}>{escape(f'{name}: {words}')}</option>"
         for name, words in STRATEGY_WORDS.items()
     )
-    return f'<p class="choice"><label for="strategy">Strategy</label> <select id="strategy">{options}</select></p>'
+    return f'<label for="strategy">Strategy</label> <select id="strategy">{options}</select>'
 
 
 def _headroom(snapshot: Snapshot) -> str:
@@ -194,29 +208,29 @@ def _manage(account: AccountView, ids: Sequence[AccountId]) -> str:
     return (
         f'<details id="manage-{escape(account.id)}"><summary>Manage'
         f'<span class="aside"> {escape(account.label)}</span></summary>'
-        f'<div class="switches">{"".join(_switch(switch, account) for switch in deeds.switches(account))}</div>'
-        f'<div class="buttons">{"".join(_button(deed, account) for deed in done)}'
+        f'<div class="switches">{"".join(_switch(switch, account.id) for switch in deeds.switches(account))}</div>'
+        f'<div class="buttons">{"".join(_button(deed, account.id) for deed in done)}'
         f"{_asking('sign-in', 'Sign in again…', account, kind=account.kind) if again else ''}"
         f"{_asking('rename', 'Rename…', account)}"
         f"{_asking('remove', 'Remove…', account, own='yes' if own else '')}</div></details>"
     )
 
 
-def _button(deed: Deed, account: AccountView) -> str:
-    attributes = _attributes({**_named(deed.label, account), "data-order": _order(deed)})
+def _button(deed: Deed, whose: str) -> str:
+    attributes = _attributes({**_named(deed.label, whose), "data-order": _order(deed)})
     return f"<button {attributes}>{escape(deed.label)}</button>"
 
 
-def _switch(switch: Switch, account: AccountView) -> str:
+def _switch(switch: Switch, whose: str) -> str:
     orders = {"data-on": _order(switch.turn_on), "data-off": _order(switch.turn_off)}
-    attributes = _attributes({**_named(switch.label, account), **orders})
+    attributes = _attributes({**_named(switch.label, whose), **orders})
     on = " checked" if switch.on else ""
     return f'<label><input type="checkbox" {attributes}{on}> {escape(switch.label)}</label>'
 
 
-def _named(label: str, account: AccountView) -> dict[str, str]:
+def _named(label: str, whose: str) -> dict[str, str]:
     """An id of its own lets the focus stay where it was when the card is drawn anew."""
-    return {"id": f"{label.lower().replace(' ', '-')}-{account.id}"}
+    return {"id": f"{label.lower().replace(' ', '-')}-{whose}"}
 
 
 def _order(deed: Deed) -> str:

@@ -34,6 +34,10 @@ def bad_gateway(message: str, *, unknown: bool = False) -> Simple:
 
 def nobody_ready(exhausted: Exhausted, provider: ProviderName, now: float) -> Simple:
     """Why no account can serve, each with its reason, and when the first can."""
+    if exhausted.paused:
+        until = f" until {clock_time(exhausted.ready_at, now)}" if exhausted.ready_at else ""
+        message = f"Tidegate is paused{until}. `tidegate resume` or the tray icon's menu lets requests through again."
+        return problem(403, "permission_error", message, NO_RETRY)
     if not exhausted.reasons:
         message = f"Tidegate has no account for {provider.value} yet: {_ADD[provider]} adds one."
         return problem(403, "permission_error", message, NO_RETRY)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import UsageError
-from core.model import Endpoints, QuietHours, Settings, Strategy
+from core.model import Endpoints, IconStyle, QuietHours, Settings, Strategy
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_HOLD_S = 300.0
@@ -212,6 +212,8 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "notifications": _switch,
     "quiet_hours": _quiet_hours,
     "hold_s": _hold,
+    "failover": _switch,
+    **{f"icon.{field.name}": _switch for field in fields(IconStyle)},
     "log": _log_level,
     **{f"endpoints.{field.name}": _url for field in fields(Endpoints)},
     "health_score.initial": _Nearest(0, 100),

@@ -9,6 +9,7 @@ from core.model import AccountId, ClientKind, Pool, ProviderName, Request, Sessi
 from core.orders import Explain, Explanation, Happened, Line, Recount, Recounted
 from core.policy.explain import explain
 from core.policy.outage import FAILURES
+from core.policy.pool import paused
 from core.providers.incoming import family_of
 
 MOST_RECOUNTED = 1_000
@@ -34,7 +35,7 @@ def explanation(pool: Pool, order: Explain, now: float) -> Explanation:
     )
     if not lines:
         raise NothingToDo("There is no account to choose from", "Add one: tidegate add api-key, add go, or add claude.")
-    return Explanation(now, pool.strategy, lines)
+    return Explanation(now, pool.strategy, lines, paused(pool, now))
 
 
 def _asked_about(order: Explain) -> set[ProviderName]:

@@ -12,6 +12,7 @@ from core.known import BY_KEY
 from core.model import AccountKind, AccountView, ExtraUsage, Level, ProviderName, Snapshot, Strategy, WindowView
 from core.orders import AccountInfo, Explanation, Line, Recounted
 from core.wording import (
+    FAILOVER_OFF_TEXT,
     KIND_NAMES,
     PROVIDER_NAMES,
     STRATEGY_WORDS,
@@ -20,6 +21,7 @@ from core.wording import (
     headroom_text,
     notes,
     outlook,
+    pause_text,
     percent,
     span,
     state_text,
@@ -59,6 +61,10 @@ def show_status(snapshot: Snapshot) -> None:
     console = Console(highlight=False)
     where = f"running at {snapshot.address}" if snapshot.address else "not running"
     console.print(Text(f"Tidegate {snapshot.version}: {where}, strategy {snapshot.strategy}"))
+    if snapshot.pause:
+        console.print(Text(pause_text(snapshot.pause, snapshot.at)))
+    if not snapshot.failover:
+        console.print(Text(FAILOVER_OFF_TEXT))
     for view in snapshot.accounts:
         if view.active:
             console.print(Text(plain(f"{view.label} serves {view.provider}: {view.reason}")))
@@ -113,6 +119,8 @@ def show_account(info: AccountInfo) -> None:
 def show_explanation(explanation: Explanation) -> None:
     """Who would serve next, and why the others would not, for each provider."""
     console = Console(highlight=False, soft_wrap=True)
+    if explanation.pause:
+        console.print(Text(f"{pause_text(explanation.pause, explanation.at)}."))
     for number, line in enumerate(explanation.lines):
         if number:
             console.print()

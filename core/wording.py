@@ -10,6 +10,7 @@ from core.model import (
     AccountView,
     Level,
     LoginState,
+    Pause,
     ProviderName,
     QuotaWindow,
     Snapshot,
@@ -234,6 +235,15 @@ def outlooks(view: AccountView, now: float) -> Iterator[str]:
     for window in view.windows:
         if said := outlook(window, now):
             yield f"{window_name(window)} {said}" if window.dry_at is not None else said
+
+
+FAILOVER_OFF_TEXT = "Failover is off: when an account cannot serve, you switch"
+
+
+def pause_text(pause: Pause, now: float) -> str:
+    """`Paused until 14:32: nothing is let through`."""
+    until = "" if pause.until_at is None else f" until {clock_time(pause.until_at, now)}"
+    return f"Paused{until}: nothing is let through"
 
 
 def headroom_text(snapshot: Snapshot, provider: ProviderName) -> str:

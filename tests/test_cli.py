@@ -318,6 +318,22 @@ def test_a_pin_outlives_the_command(two: Tidegate) -> None:
     assert two("unpin", "Work").exit_code == 3
 
 
+def test_a_pause_outlives_the_command(two: Tidegate) -> None:
+    assert two("resume").exit_code == 3
+    assert two("pause", "--for", "1h").stdout == "Paused for 1 h 00 min: nothing is let through\n"
+
+    assert "Paused until" in two("status").stdout
+    assert two("explain").stdout.startswith("Paused until")
+    assert two("resume").stdout == "Resumed: requests are let through\n"
+    assert "Paused" not in two("status").stdout
+
+
+def test_status_says_that_failover_is_off(two: Tidegate) -> None:
+    two("config", "set", "failover", "off")
+
+    assert "Failover is off: when an account cannot serve, you switch" in two("status").stdout
+
+
 @pytest.mark.parametrize("text", ["", "1", "h", "1x", "-1h", "1.5h", "9999999h"])
 def test_a_duration_that_does_not_read_is_a_usage_error(tidegate: Tidegate, text: str) -> None:
     result = tidegate("pin", "Work", "--for", text)

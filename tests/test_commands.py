@@ -13,7 +13,9 @@ from core.model import (
     AccountKind,
     Changed,
     CredentialRejected,
+    IconStyle,
     LoginRequired,
+    Pause,
     Serves,
     SessionMoved,
     SignIn,
@@ -432,6 +434,37 @@ async def test_unpin_of_what_is_not_pinned_is_nothing_to_do(three: Instance) -> 
 async def test_a_pin_lasts_longer_than_no_time(three: Instance, for_s: float) -> None:
     with pytest.raises(UsageError):
         await three.commands.run("pin", {"account": "Work", "for_s": for_s})
+
+
+async def test_a_pause_lasts_for_a_while_or_until_resumed(three: Instance) -> None:
+    with pytest.raises(NothingToDo):
+        await three.commands.run("resume", {})
+
+    done = await three.commands.run("pause", {"for_s": 3600})
+    assert done["text"] == "Paused for 1 h 00 min: nothing is let through"
+    assert three.engine.snapshot().pause == Pause(1_003_600.0)
+    assert (await three.commands.run("explain", {}))["pause"] == {"until_at": 1_003_600.0}
+
+    done = await three.commands.run("pause", {})
+    assert done["text"] == "Paused until resumed: nothing is let through"
+
+    await three.commands.run("resume", {})
+    assert three.engine.snapshot().pause is None
+    with pytest.raises(UsageError):
+        await three.commands.run("pause", {"for_s": 0})
+
+
+async def test_failover_is_switched_at_once(three: Instance) -> None:
+    await three.commands.run("config_set", {"key": "failover", "text": "off"})
+
+    assert not three.engine.pool.failover
+    assert not three.engine.snapshot().failover
+
+
+async def test_how_the_icon_is_drawn_is_told_at_once(three: Instance) -> None:
+    await three.commands.run("config_set", {"key": "icon.number", "text": "off"})
+
+    assert three.engine.snapshot().icon == IconStyle(colours=True, number=False)
 
 
 async def test_a_disabled_account_is_not_pinned(three: Instance) -> None:

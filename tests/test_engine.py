@@ -361,6 +361,8 @@ def test_every_order_is_saved_and_published() -> None:
         lambda: engine.configure(Settings(strategy=Strategy.STICKY)),
         lambda: engine.remove(B),
         engine.unpin,
+        lambda: engine.pause(NOW + 60),
+        engine.resume,
     ]
 
     for order in orders:
@@ -373,9 +375,11 @@ def test_every_order_is_saved_and_published() -> None:
         Changed("Work changed"),
         Changed("order changed"),
         Changed("C pinned"),
-        Changed("strategy sticky"),
+        Changed("settings changed"),
         Changed("B removed"),
         Changed("unpinned"),
+        Changed("paused"),
+        Changed("resumed"),
     ]
 
 

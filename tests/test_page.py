@@ -20,13 +20,14 @@ from core.model import (
     LoginState,
     ModelFamily,
     Move,
+    Pause,
     ProviderName,
     Snapshot,
     Standing,
     Strategy,
     WindowView,
 )
-from core.wording import STRATEGY_WORDS, TERMS
+from core.wording import STRATEGY_WORDS, TERMS, clock_time
 
 EVIL = '<script>alert("1")</script>\'&'
 WORK = AccountView(
@@ -208,10 +209,25 @@ def test_an_account_says_what_it_shares_what_it_costs_and_how_old_its_reading_is
     assert "read 3 h 00 min ago" in text
 
 
-def test_each_account_has_its_orders() -> None:
+def test_a_pause_is_said_with_its_end_and_the_way_out() -> None:
+    drawn = page.view(replace(SNAPSHOT, pause=Pause(SNAPSHOT.at + 3600), failover=False))
+
+    assert f"Paused until {clock_time(SNAPSHOT.at + 3600, SNAPSHOT.at)}: nothing is let through" in drawn
+    assert '<button id="resume-all"' in drawn
+    assert "Pause for" not in drawn
+    assert "Failover is off: when an account cannot serve, you switch." in drawn
+
+
+def test_the_page_has_its_orders() -> None:
     buttons = _buttons(WORK, HOME)
 
     assert buttons == {
+        "Pause for 1 h": (["pause", {"for_s": 3600.0}],),
+        "Pause until resumed": (["pause", {}],),
+        "Failover": (
+            ["config_set", {"key": "failover", "text": "on"}],
+            ["config_set", {"key": "failover", "text": "off"}],
+        ),
         "Unpin": (["unpin", {"account": "a1"}],),
         "Move down": (["order", {"accounts": ["b2", "a1"]}],),
         "Refresh login now": (["refresh", {"account": "a1"}],),

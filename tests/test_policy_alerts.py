@@ -17,6 +17,7 @@ from core.model import (
     LoginRequired,
     ModelFamily,
     Notification,
+    NotificationAction,
     ProviderName,
     QuietHours,
     QuotaSpent,
@@ -33,17 +34,34 @@ AT_ONE = NOW + 3600
 AT_TWO = NOW + 7200
 FIVE_HOURS = QuotaWindow("5h", 0.72, AT_TWO, seen_at=NOW)
 POOL = pool(state("a", label="Work"), state("b", label="Home"))
+DETAILS = NotificationAction("Details")
+
+
+def failed_over(title: str, body: str, source: AccountId = A) -> Notification:
+    back = NotificationAction("Switch back", "pin", {"account": source})
+    return Notification(title, body, "failover", actions=(back, DETAILS))
+
+
+def stays(body: str) -> Notification:
+    on = NotificationAction("Switch failover on", "config_set", {"key": "failover", "text": "on"})
+    title = "Work is spent, and failover is off"
+    return Notification(title, body, "all-spent", urgent=True, actions=(on, DETAILS))
 
 
 @pytest.mark.parametrize(
     ("event", "message"),
     [
+        (FailedOver(A, B, "5 h window full", AT_TWO), failed_over("Work → Home", "5 h window full until 14:00.")),
+        (FailedOver(A, B, "rate limit"), failed_over("Work → Home", "Rate limit.")),
+        (FailedOver(AccountId("gone"), B, "x"), failed_over("gone → Home", "X.", AccountId("gone"))),
         (
-            FailedOver(A, B, "5 h window full", AT_TWO),
-            Notification("Work → Home", "5 h window full until 14:00.", "failover"),
+            AllSpent(ProviderName.ANTHROPIC, AT_TWO, account=A),
+            stays("Nothing is served until 14:00, unless you choose another account."),
         ),
-        (FailedOver(A, B, "rate limit"), Notification("Work → Home", "Rate limit.", "failover")),
-        (FailedOver(AccountId("gone"), B, "x"), Notification("gone → Home", "X.", "failover")),
+        (
+            AllSpent(ProviderName.ANTHROPIC, None, account=A),
+            stays("Nothing is served, unless you choose another account."),
+        ),
         (
             AllSpent(ProviderName.ANTHROPIC, AT_TWO),
             Notification("All accounts are spent", "The first is ready at 14:00.", "all-spent", urgent=True),
@@ -101,7 +119,7 @@ def test_a_burst_of_refusals_interrupts_the_person_once() -> None:
         p, moved = lease(p, ANTHROPIC, Choice(B, "not used yet"), NOW, (A,))
         told += [message for event in (*refused, *moved) if (message := notification(event, p, NOW))]
 
-    assert told == [Notification("Work → Home", "5 h window full until 14:00.", "failover")]
+    assert told == [failed_over("Work → Home", "5 h window full until 14:00.")]
 
 
 def test_an_account_that_is_gone_is_named_by_its_id() -> None:

@@ -11,6 +11,7 @@ from core.model import (
     Choice,
     Identity,
     ModelFamily,
+    Pause,
     Pin,
     Pool,
     ProviderName,
@@ -63,6 +64,22 @@ def test_a_pin_and_a_warm_prompt_cache_come_first_and_say_so() -> None:
         (C, "pinned by you"),
         (B, "keeps this conversation's prompt cache warm"),
     ]
+
+
+def test_with_failover_off_the_others_are_left_out_for_it() -> None:
+    world = pool("a", "b", resting("c", 300), failover=False, active={ProviderName.ANTHROPIC: Choice(B, "served last")})
+
+    assert [(turn.account, turn.serves, turn.reason) for turn in explain(world, ANTHROPIC, NOW)] == [
+        (B, True, "not used yet"),
+        (C, False, "5 h window full"),
+        (A, False, "failover is off"),
+    ]
+
+
+def test_a_pause_does_not_hide_who_is_next() -> None:
+    world = pool("a", "b")
+
+    assert explain(replace(world, pause=Pause()), ANTHROPIC, NOW) == explain(world, ANTHROPIC, NOW)
 
 
 def test_a_rest_of_one_model_family_counts_for_its_requests_only() -> None:

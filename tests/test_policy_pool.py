@@ -34,6 +34,7 @@ from core.model import (
     ModelFamily,
     NotDelivered,
     Outcome,
+    Pause,
     Pin,
     Polling,
     Pool,
@@ -224,6 +225,59 @@ def test_a_pin_that_has_ended_or_cannot_be_followed_leaves_the_choice_open(
     p = pool("a", "b", resting("c"), state("go", AccountKind.GO), pins={ProviderName.ANTHROPIC: pin})
 
     assert chosen(p, tried=tried).reason != PINNED
+
+
+@pytest.mark.parametrize(
+    ("pause", "held"), [(Pause(), True), (Pause(NOW + 1), True), (Pause(NOW), False), (None, False)]
+)
+def test_nothing_is_let_through_while_paused(pause: Pause | None, *, held: bool) -> None:
+    answer = choose(pool("a", "b", pause=pause), ANTHROPIC, NOW)
+
+    assert answer == Exhausted(pause.until_at, (), paused=True) if held and pause else isinstance(answer, Choice)
+
+
+def test_a_pause_asks_no_resting_account_whether_its_quota_is_back() -> None:
+    p = pool(resting("a", 9_000, ask_at=NOW))
+
+    assert isinstance(choose(p, ANTHROPIC, NOW), Choice)
+    assert choose(replace(p, pause=Pause()), ANTHROPIC, NOW) == Exhausted(None, (), paused=True)
+
+
+LAST = {ProviderName.ANTHROPIC: Choice(A, "not used yet")}
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize(
+    "on",
+    [
+        {"pins": {ProviderName.ANTHROPIC: Pin(B)}, "active": LAST},
+        {"sessions": {SessionId("anthropic/s"): Affinity(B, NOW - 60)}, "active": LAST},
+        {"active": {ProviderName.ANTHROPIC: Choice(B, "not used yet")}},
+    ],
+    ids=["pin", "session", "active"],
+)
+def test_with_failover_off_a_request_goes_where_it_is_or_nowhere(strategy: Strategy, on: dict[str, Any]) -> None:
+    p = pool("a", "b", "c", strategy=strategy, failover=False, **on)
+    spent = with_state(p, resting("b", 9_000))
+
+    assert chosen(p, session()).account == B
+    off_1, off_3 = (("A", "failover is off", None), ("C", "failover is off", None))
+    full = ("B", "5 h window full", NOW + 9_000)
+    assert exhausted(spent, session()) == Exhausted(NOW + 9_000, (off_1, full, off_3))
+    asked = ("B", "tried just now", None)
+    assert exhausted(p, session(), tried=(B,)) == Exhausted(None, (off_1, asked, off_3), tried=True)
+
+
+def test_with_failover_off_and_nobody_serving_yet_the_strategy_chooses() -> None:
+    assert chosen(pool(resting("a"), "b", failover=False)).account == B
+
+
+def test_with_failover_off_a_spent_account_says_that_nothing_is_served() -> None:
+    p = pool("a", "b", failover=False, active=LAST)
+
+    (events_of_a, events_of_b) = (observe(p, id_, QuotaSpent("5 h window full", NOW + 600), NOW)[1] for id_ in (A, B))
+    assert AllSpent(ProviderName.ANTHROPIC, NOW + 600, account=A) in events_of_a
+    assert not any(isinstance(event, AllSpent) for event in events_of_b)
 
 
 @pytest.mark.parametrize("strategy", [Strategy.STICKY, Strategy.LEAST_UTILIZED])

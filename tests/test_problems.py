@@ -49,6 +49,15 @@ def test_when_all_are_spent_each_account_says_why_and_the_client_when_to_come_ba
     assert headers(answer)[b"x-should-retry"] == b"false"
 
 
+@pytest.mark.parametrize(("until_at", "until"), [(NOW + 7200, " until 14:00"), (None, "")])
+def test_a_pause_is_said_at_once_and_not_asked_about_again(until_at: float | None, until: str) -> None:
+    answer = nobody_ready(Exhausted(until_at, (), paused=True), HERE, NOW)
+
+    way_out = "`tidegate resume` or the tray icon's menu lets requests through again."
+    assert error(answer) == (403, "permission_error", f"Tidegate is paused{until}. {way_out}")
+    assert headers(answer)[b"x-should-retry"] == b"false"
+
+
 @pytest.mark.parametrize(("ready_at", "wait"), [(NOW - 60, b"1"), (NOW, b"1"), (NOW + 0.2, b"1"), (NOW + 1.2, b"2")])
 def test_the_wait_is_in_whole_seconds_that_are_long_enough(ready_at: float, wait: bytes) -> None:
     answer = nobody_ready(Exhausted(ready_at, (("Work", "full", ready_at),)), HERE, NOW)

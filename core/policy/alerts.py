@@ -15,6 +15,7 @@ from core.model import (
     LoginRenewed,
     LoginRequired,
     Notification,
+    NotificationAction,
     Pool,
     ProviderBack,
     ProviderLost,
@@ -27,6 +28,7 @@ from core.model import (
 from core.wording import PROVIDER_NAMES, clock_time, percent, window_name
 
 _DAY_MIN = 24 * 60
+DETAILS = NotificationAction("Details")
 
 
 def label(pool: Pool, id_: AccountId) -> str:
@@ -57,7 +59,15 @@ def notification(event: Event, pool: Pool, now: float) -> Notification | None:
         case FailedOver(source=source, target=target, text=text, until_at=until_at):
             until = f" until {clock_time(until_at, now)}" if until_at is not None else ""
             title = f"{label(pool, source)} → {label(pool, target)}"
-            return Notification(title, f"{text[:1].upper()}{text[1:]}{until}.", key="failover")
+            body = f"{text[:1].upper()}{text[1:]}{until}."
+            back = NotificationAction("Switch back", "pin", {"account": source})
+            return Notification(title, body, key="failover", actions=(back, DETAILS))
+        case AllSpent(account=str() as stays_with, ready_at=ready_at, family=family):
+            title = f"{label(pool, stays_with)} is spent{f' for {family}' if family else ''}, and failover is off"
+            until = f" until {clock_time(ready_at, now)}" if ready_at else ""
+            body = f"Nothing is served{until}, unless you choose another account."
+            on = NotificationAction("Switch failover on", "config_set", {"key": "failover", "text": "on"})
+            return Notification(title, body, key="all-spent", urgent=True, actions=(on, DETAILS))
         case AllSpent(ready_at=ready_at, family=family):
             title = f"All accounts are spent for {family}" if family else "All accounts are spent"
             body = f"The first is ready at {clock_time(ready_at, now)}." if ready_at else "None of them can serve now."

@@ -6,9 +6,11 @@ time without those that have been named.
 
 from dataclasses import dataclass
 
+import msgspec
+
 from core.model import AccountId, AccountState, Choice, Pool, Request
 from core.policy import sharing
-from core.policy.pool import choose
+from core.policy.pool import FAILOVER_OFF, choose
 from core.policy.readiness import bar, obstacle, resting
 
 
@@ -29,9 +31,10 @@ class Turn:
 def explain(pool: Pool, request: Request, now: float) -> tuple[Turn, ...]:
     """Every account of the request's provider: first those that would be tried, in that order, then the others.
 
-    The others stand in the order in which they come back, those that nobody knows it of last.
+    The others stand in the order in which they come back, those that nobody knows it of last. A pause is left aside: it
+    is nobody's in particular.
     """
-    line: dict[AccountId, Turn] = {}
+    pool, line = msgspec.structs.replace(pool, pause=None), dict[AccountId, Turn]()
     while isinstance(choice := choose(pool, request, now, line.keys()), Choice):
         label = pool.states[choice.account].account.label
         line[choice.account] = Turn(choice.account, label, serves=True, reason=choice.reason)
@@ -50,6 +53,8 @@ def _left_out(pool: Pool, state: AccountState, request: Request, now: float) -> 
 
 
 def _for_anothers_sake(pool: Pool, state: AccountState) -> str:
+    if not pool.failover:
+        return FAILOVER_OFF
     others = [s.account.label for s in sharing.group(pool, state.account.id) if s is not state]
     if others:
         return f"shares its limits with {', '.join(others)}, and nothing is left of them"

@@ -18,9 +18,9 @@ from core.model import (
     Standing,
     WindowView,
 )
-from core.policy import plan, quota, sharing, timing
+from core.policy import outage, plan, quota, sharing, timing
 from core.policy.forecast import forecast, headroom_s
-from core.policy.pool import PINNED, find, pinned
+from core.policy.pool import PINNED, find, paused, pinned
 from core.policy.readiness import any_client, obstacle, resting, standing
 from core.wording import level
 
@@ -43,7 +43,15 @@ def snapshot(pool: Pool, now: float) -> Snapshot:
     active_ones = {choice.account: choice for p in ProviderName if (choice := active(pool, p, now))}
     views = tuple(_view(pool, state, active_ones.get(state.account.id), now) for state in pool.accounts)
     headroom = {p: lasting for p in ProviderName if (lasting := _headroom_s(pool, p, now)) is not None}
-    return Snapshot(at=now, accounts=views, strategy=pool.strategy, headroom_s=headroom)
+    return Snapshot(
+        at=now,
+        accounts=views,
+        strategy=pool.strategy,
+        headroom_s=headroom,
+        failover=pool.failover,
+        pause=paused(pool, now),
+        unreachable=tuple(p for p in pool.outages if outage.lasts(pool, p)),
+    )
 
 
 def _headroom_s(pool: Pool, provider: ProviderName, now: float) -> float | None:

@@ -28,6 +28,7 @@ from core.model import (
     LoginRequired,
     NotDelivered,
     Outcome,
+    Pause,
     Pin,
     Polling,
     Pool,
@@ -64,6 +65,7 @@ RAMP_STEP_S = 0.25
 RAMP_LONGEST_S = 10.0
 """After a failover one request goes at once, then one more every quarter of a second, and none waits longer."""
 PINNED = "pinned by you"
+FAILOVER_OFF = "failover is off"
 WARM = "keeps this conversation's prompt cache warm"
 
 
@@ -76,15 +78,24 @@ def pinned(pool: Pool, provider: ProviderName, now: float) -> Pin | None:
     return pin if pin and (pin.until_at is None or pin.until_at > now) else None
 
 
+def paused(pool: Pool, now: float) -> Pause | None:
+    """The pause that holds now."""
+    pause = pool.pause
+    return pause if pause and (pause.until_at is None or pause.until_at > now) else None
+
+
 def choose(pool: Pool, request: Request, now: float, tried: AbstractSet[AccountId] = frozenset()) -> Choice | Exhausted:
     """The account that should serve `request`, and why.
 
     Should nobody be ready, one that only rests may be asked once in a while whether its quota is back.
     """
+    if pause := paused(pool, now):
+        return Exhausted(pause.until_at, (), paused=True)
     found = find(pool, request, now, tried)
     if isinstance(found, Choice) or request.resources:
         return found
-    resting_only = (s for s in _members(pool, request) if s.account.id not in tried and not bar(s, request))
+    candidates = _candidates(pool, request, now)
+    resting_only = (s for s in candidates if s.account.id not in tried and not bar(s, request))
     state = rests.may_ask(resting_only, request, now)
     return Choice(state.account.id, "asks whether it has quota again") if state else found
 
@@ -92,12 +103,12 @@ def choose(pool: Pool, request: Request, now: float, tried: AbstractSet[AccountI
 def find(pool: Pool, request: Request, now: float, tried: AbstractSet[AccountId] = frozenset()) -> Choice | Exhausted:
     """The ready account that should serve: availability, then what it owns, then pin, then affinity, then strategy.
 
-    `tried` are not asked again. Those of them that are ready make `Exhausted.tried`. Neither is another key of theirs
-    whose bucket, which is the same, is empty.
+    With failover off there is one account only that it can be. `tried` are not asked again; those of them that are
+    ready make `Exhausted.tried`. Neither is another key of theirs whose bucket, which is the same, is empty.
     """
     if request.resources and (owner := _owner(pool, request)):
         if owner.account.id in tried or obstacle(owner, request, now):
-            return _exhausted([owner], request, now)
+            return _exhausted([owner], [owner], request, now)
         return Choice(owner.account.id, "has what the request names")
     return _settled(pool, request, now, tried) or _placed(pool, request, now, tried)
 
@@ -117,12 +128,22 @@ def _settled(pool: Pool, request: Request, now: float, tried: AbstractSet[Accoun
 
 def _placed(pool: Pool, request: Request, now: float, tried: AbstractSet[AccountId]) -> Choice | Exhausted:
     """What the strategy says of those that are ready."""
-    members = _members(pool, request)
-    known = (s for s in members if s.account.id not in tried and not _emptied(pool, s, tried, now))
+    candidates = _candidates(pool, request, now)
+    known = (s for s in candidates if s.account.id not in tried and not _emptied(pool, s, tried, now))
     ready = [s for s in known if not obstacle(s, request, now)]
     if not ready:
-        return _exhausted(members, request, now)
+        return _exhausted(_members(pool, request), candidates, request, now)
     return replace(STRATEGIES[pool.strategy](pool, ready, request, now), placed=True)
+
+
+def _candidates(pool: Pool, request: Request, now: float) -> Ready:
+    """Who may be asked: all, or with failover off the one that the person, the session or the last request is on."""
+    members = _members(pool, request)
+    if pool.failover:
+        return members
+    pin, affinity = pinned(pool, request.provider, now), _affinity(pool, request)
+    on = pin or (affinity if affinity and _is_warm(affinity, now) else pool.active.get(request.provider))
+    return [state for state in members if on and state.account.id == on.account] or members
 
 
 def _members(pool: Pool, request: Request) -> list[AccountState]:
@@ -149,10 +170,13 @@ def _owner(pool: Pool, request: Request) -> AccountState | None:
     return next((owner for owner in owners if owner.account.kind.provider is request.provider), None)
 
 
-def _exhausted(members: Ready, request: Request, now: float) -> Exhausted:
+def _exhausted(members: Ready, candidates: Ready, request: Request, now: float) -> Exhausted:
     reasons: list[tuple[str, str, float | None]] = []
-    tried = False
+    tried, asked = False, {state.account.id for state in candidates}
     for state in members:
+        if state.account.id not in asked:
+            reasons.append((state.account.label, FAILOVER_OFF, None))
+            continue
         why = obstacle(state, request, now)
         rest = resting(state, request, now)
         until_at = rest.until_at if rest and not bar(state, request) else None
@@ -381,7 +405,8 @@ def _all_spent(pool: Pool, id_: AccountId, begun: Sequence[Event], now: float) -
     for family in dict.fromkeys(event.family for event in begun if isinstance(event, CooldownStarted)):
         left = find(pool, any_client(state.account.kind.provider, family), now) if state else None
         if state and isinstance(left, Exhausted):
-            events.append(AllSpent(state.account.kind.provider, left.ready_at, family))
+            stays_with = None if pool.failover else id_
+            events.append(AllSpent(state.account.kind.provider, left.ready_at, family, stays_with))
     return tuple(events)
 
 
