@@ -55,10 +55,11 @@ class Terminal:
 
     async def ends(self) -> int:
         """Wait for the end. Returns the exit code."""
-        with anyio.fail_after(SECONDS):
+        with anyio.move_on_after(SECONDS):
             while await self._more():
                 pass
             return await self.process.wait()
+        raise AssertionError(f"it does not end (exit code {self.process.returncode}):\n{self.shown}")
 
     def types(self, text: str) -> None:
         """Type; a line needs its end."""
