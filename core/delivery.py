@@ -61,11 +61,13 @@ class Delivery:
         answer.start(response.status, [*for_client(headers), *extra], int(length) if length is not None else None)
         answer.on_room = self._on_room
         sink = self._stream if self._tap else self._plain
+        if self._tap and self._coded:
+            self._tap.overheard = self._seek
         if self._tap is None and (headers.get(b"content-type") or b"").startswith(b"application/json"):
             self._copy = []
         for data in held:
             answer.write(data)
-            self._seek(data)
+            self._look(data)
         if not (held or response.ahead):
             self._loop.call_soon(answer.flush)
         if self._pingable:
@@ -104,6 +106,15 @@ class Delivery:
     def _coding(self) -> bytes | None:
         return self._response.headers.get(b"content-encoding")
 
+    @property
+    def _coded(self) -> bool:
+        return self._coding not in {None, b"identity"}
+
+    def _look(self, data: bytes) -> None:
+        """Look for ids in a piece as it is on the wire; of a compressed stream the tap hands on what it decodes."""
+        if self._seeks and not self._coded:
+            self._seek(data)
+
     def _seek(self, data: bytes) -> None:
         if self._seeks:
             self._tail += data
@@ -114,7 +125,7 @@ class Delivery:
         assert self._tap  # noqa: S101 - chosen in `run`
         self._tap.feed(data)
         self._last_byte_at = self._loop.time()
-        self._seek(data)
+        self._look(data)
         self._write(data)
 
     def _plain(self, data: bytes) -> None:
@@ -141,8 +152,7 @@ class Delivery:
 
     @property
     def _pingable(self) -> bool:
-        plain = self._response.headers.get(b"content-encoding") in {None, b"identity"}
-        return plain and self._tap is not None and self._dialect is Dialect.MESSAGES
+        return not self._coded and self._tap is not None and self._dialect is Dialect.MESSAGES
 
     def _ping_at(self, at: float) -> None:
         self._pinger = self._loop.call_at(at, self._ping)

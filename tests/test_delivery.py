@@ -359,7 +359,7 @@ async def found_in(raw: bytes, piece_bytes: int, *, seeks: bool = True) -> tuple
     head, _, body = raw.partition(b"\r\n\r\n")
     link.data_received(head + b"\r\n\r\n")
     response = await sending
-    tap = Tap(Dialect.MESSAGES) if SSE in head else None
+    tap = Tap(Dialect.MESSAGES, response.headers.get(b"content-encoding")) if SSE in head else None
     delivery = Delivery(response, Answer(Wire(), head_only=False), tap, Dialect.MESSAGES, seeks=seeks)
     running = asyncio.create_task(delivery.run(()))
     for at in range(0, len(body), piece_bytes):
@@ -370,9 +370,10 @@ async def found_in(raw: bytes, piece_bytes: int, *, seeks: bool = True) -> tuple
     return delivery.resources
 
 
+@pytest.mark.parametrize("coding", [b"", b"gzip", b"br", b"zstd"])
 @pytest.mark.parametrize("piece_bytes", [1, 7, 100, 10_000])
-async def test_an_id_is_told_however_small_the_pieces_of_a_stream_are(piece_bytes: int) -> None:
-    assert await found_in(streamed(MADE), piece_bytes) == ("container_011CabcdefXYZ",)
+async def test_an_id_is_told_however_small_the_pieces_of_a_stream_are(piece_bytes: int, coding: bytes) -> None:
+    assert await found_in(streamed(CODINGS[coding](MADE), coding=coding), piece_bytes) == ("container_011CabcdefXYZ",)
 
 
 @pytest.mark.parametrize("coding", [b"", b"gzip", b"br", b"zstd"])

@@ -5,6 +5,7 @@ EventSource standard says, and are never taken apart as text, so a cut inside a 
 cannot read it says nothing about.
 """
 
+from collections.abc import Callable
 from enum import Enum
 
 from core.model import ProviderName, Usage
@@ -81,6 +82,7 @@ class Tap:
         "at_boundary",
         "complete",
         "error",
+        "overheard",
         "readable",
         "started",
         "usage",
@@ -98,6 +100,8 @@ class Tap:
     """The bytes so far end between two events, so that one of ours (a ping) may follow. Never so when compressed."""
     readable: bool
     """False once the stream cannot be looked into; then the rest says what was known until there."""
+    overheard: Callable[[bytes], None] | None
+    """Gets each piece of a compressed stream as it is without the coding."""
 
     def __init__(self, dialect: Dialect, content_encoding: bytes | None = None) -> None:
         self._dialect = dialect
@@ -106,6 +110,7 @@ class Tap:
         self.started = self.complete = False
         self.error = None
         self.usage = Usage()
+        self.overheard = None
         self.readable = True
         try:
             self._decoder = decoder(content_encoding)
@@ -142,6 +147,8 @@ class Tap:
             return
         try:
             for piece in self._decoder.feed(chunk):
+                if self.overheard:
+                    self.overheard(piece)
                 self._read(piece)
                 if not self.readable:
                     return
