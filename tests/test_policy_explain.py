@@ -22,7 +22,7 @@ from core.model import (
     SignIn,
     Strategy,
 )
-from core.policy.explain import Turn, explain
+from core.policy.explain import IN_ORDER, MORE, Turn, explain
 from core.policy.pool import choose
 from core.policy.readiness import obstacle
 from tests.pools import ANTHROPIC, NOW, A, B, C, pool, replace, rest, resting, state
@@ -73,6 +73,17 @@ def test_with_failover_off_the_others_are_left_out_for_it() -> None:
         (B, True, "not used yet"),
         (C, False, "5 h window full"),
         (A, False, "failover is off"),
+    ]
+
+
+def test_of_many_accounts_the_first_ten_are_named_in_order_and_the_others_are_not_forgotten() -> None:
+    ready = [state(f"r{n}", windows=(QuotaWindow("5h", 0.9 - n / 100, NOW + 900),)) for n in range(14)]
+    turns = explain(pool(resting("b", 300), *ready), ANTHROPIC, NOW)
+
+    assert [turn.label for turn in turns[:IN_ORDER]] == [f"R{n}" for n in range(13, 3, -1)]
+    assert said(turns[IN_ORDER:]) == [
+        *((f"R{n}", True, MORE, None) for n in range(4)),
+        ("B", False, "5 h window full", NOW + 300),
     ]
 
 

@@ -13,6 +13,10 @@ from core.policy import sharing
 from core.policy.pool import FAILOVER_OFF, choose
 from core.policy.readiness import bar, obstacle, resting
 
+IN_ORDER = 10
+"""A request is sent three times at most. Beyond that many nobody needs the order, and each place costs a choice."""
+MORE = "ready, further back in the line"
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -31,24 +35,28 @@ class Turn:
 def explain(pool: Pool, request: Request, now: float) -> tuple[Turn, ...]:
     """Every account of the request's provider: first those that would be tried, in that order, then the others.
 
-    The others stand in the order in which they come back, those that nobody knows it of last. A pause is left aside: it
-    is nobody's in particular.
+    Of many that are ready the first ten are named in order. The others stand in the order in which they come back,
+    those that nobody knows it of last. A pause is left aside: it is nobody's in particular.
     """
     pool, line = msgspec.structs.replace(pool, pause=None), dict[AccountId, Turn]()
-    while isinstance(choice := choose(pool, request, now, line.keys()), Choice):
+    while len(line) < IN_ORDER and isinstance(choice := choose(pool, request, now, line.keys()), Choice):
         label = pool.states[choice.account].account.label
         line[choice.account] = Turn(choice.account, label, serves=True, reason=choice.reason)
     members = (s for s in pool.accounts if s.account.kind.provider is request.provider)
-    left_out = [_left_out(pool, state, request, now) for state in members if state.account.id not in line]
-    left_out.sort(key=lambda turn: float("inf") if turn.until_at is None else turn.until_at)
+    full = len(line) == IN_ORDER
+    left_out = [_left_out(pool, state, request, now, full=full) for state in members if state.account.id not in line]
+    left_out.sort(key=lambda turn: (not turn.serves, float("inf") if turn.until_at is None else turn.until_at))
     return (*line.values(), *left_out)
 
 
-def _left_out(pool: Pool, state: AccountState, request: Request, now: float) -> Turn:
-    """Why no choice fell on this account. One that is ready is left out for the sake of another."""
+def _left_out(pool: Pool, state: AccountState, request: Request, now: float, *, full: bool) -> Turn:
+    """Why no choice fell on this account. A ready one is left out for another's sake, or the line is full."""
     rest = resting(state, request, now)
     until_at = rest.until_at if rest and not bar(state, request) else None
-    why = obstacle(state, request, now) or _for_anothers_sake(pool, state)
+    why = obstacle(state, request, now)
+    if not why and full:
+        return Turn(state.account.id, state.account.label, serves=True, reason=MORE)
+    why = why or _for_anothers_sake(pool, state)
     return Turn(state.account.id, state.account.label, serves=False, reason=why, until_at=until_at)
 
 
