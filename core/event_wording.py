@@ -7,6 +7,7 @@ from core.model import (
     AccountId,
     AllSpent,
     ClientNotServed,
+    ExtraUsageBegan,
     LoginRequired,
     Move,
     ProviderBack,
@@ -27,6 +28,7 @@ Happening = (
     | ClientNotServed
     | WindowFilled
     | WindowReset
+    | ExtraUsageBegan
     | ProviderLost
     | ProviderBack
 )
@@ -59,6 +61,8 @@ def happening_text(event: Happening, label: Callable[[AccountId], str], now: flo
             return f"{label(account)}: {window_name(window)} at {percent(window.utilization)}{dry}"
         case WindowReset(account=account, window=window):
             return f"{label(account)}: {window_name(window)} began anew"
+        case ExtraUsageBegan(account=account):
+            return f"{label(account)}: its plan was spent, and extra usage paid from then on"
         case ProviderLost(provider=provider, text=text):
             return f"{PROVIDER_NAMES[provider]} could not be reached: {text}"
         case ProviderBack(provider=provider, lost_s=lost_s):

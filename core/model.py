@@ -229,6 +229,8 @@ class Alert(StrEnum):
     WARN = "warn"
     SPENT = "spent"
     DRY = "dry"
+    PAID = "paid"
+    """Extra usage pays: of the account, and not of one window."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -630,6 +632,12 @@ class WindowFilled(msgspec.Struct, frozen=True):
     dry_at: float | None = None
 
 
+class ExtraUsageBegan(msgspec.Struct, frozen=True):
+    """A plan is spent and what is asked now is paid beyond it. Once, until the plan covers it again."""
+
+    account: AccountId
+
+
 class WindowReset(msgspec.Struct, frozen=True):
     """A window that had been all but full has begun anew."""
 
@@ -653,6 +661,7 @@ Event = (
     | ClientNotServed
     | WindowFilled
     | WindowReset
+    | ExtraUsageBegan
     | SessionMoved
     | ProviderLost
     | ProviderBack

@@ -13,6 +13,7 @@ from core.model import (
     ClientNotServed,
     CooldownStarted,
     Event,
+    ExtraUsageBegan,
     FailedOver,
     LoginRequired,
     ModelFamily,
@@ -97,6 +98,15 @@ def stays(body: str) -> Notification:
         (
             WindowReset(A, FIVE_HOURS),
             Notification("Work has quota again", "The 5 h window has begun anew.", "reset-a"),
+        ),
+        (
+            ExtraUsageBegan(A),
+            Notification(
+                "Work uses paid extra usage",
+                "Its plan is spent, and what is asked now is paid beyond it.",
+                "paid-a",
+                actions=(NotificationAction("Keep to the plan", "plan_limits", {"account": A, "on": True}), DETAILS),
+            ),
         ),
         (CooldownStarted(A, AT_TWO, Cause.QUOTA, "5 h window full"), None),
         (Changed("Work: new quota reading"), None),

@@ -11,6 +11,8 @@ from core.model import (
     AccountState,
     Alert,
     Event,
+    ExtraUsage,
+    ExtraUsageBegan,
     QuotaWindow,
     WindowFilled,
     WindowReset,
@@ -55,6 +57,17 @@ def test_a_window_that_jumps_to_full_is_told_of_once() -> None:
     state, first = look(account(window(0.95)), NOW)
     _, second = look(replace(state, windows=(window(0.8),)), NOW)  # a usage endpoint that lags behind
     assert (alerts(first), second) == ([Alert.SPENT], ())
+
+
+def test_paid_extra_usage_is_told_once_until_the_plan_covers_it_again() -> None:
+    paid = ExtraUsage(enabled=True, in_use=True, seen_at=NOW)
+    state, first = look(replace(account(window(1.0)), extra_usage=paid), NOW)
+    state, second = look(state, NOW + 60)
+    covered, _ = look(state, RESETS_AT + 1)
+    _, anew = look(replace(covered, extra_usage=replace(paid, seen_at=RESETS_AT + 10)), RESETS_AT + 20)
+
+    began = ExtraUsageBegan(AccountId("work"))
+    assert [began in events for events in (first, second, anew)] == [True, False, True]
 
 
 def test_a_reset_is_told_and_arms_the_alerts_again() -> None:

@@ -11,6 +11,7 @@ from core.model import (
     ClientNotServed,
     CooldownStarted,
     Event,
+    ExtraUsageBegan,
     FailedOver,
     LoginRenewed,
     LoginRequired,
@@ -81,6 +82,12 @@ def notification(event: Event, pool: Pool, now: float) -> Notification | None:
         case WindowReset(account=account, window=window):
             body = f"The {window_name(window)} window has begun anew."
             return Notification(f"{label(pool, account)} has quota again", body, key=f"reset-{account}")
+        case ExtraUsageBegan(account=account):
+            body = "Its plan is spent, and what is asked now is paid beyond it."
+            stop = NotificationAction("Keep to the plan", "plan_limits", {"account": account, "on": True})
+            return Notification(
+                f"{label(pool, account)} uses paid extra usage", body, key=f"paid-{account}", actions=(stop, DETAILS)
+            )
         case ProviderLost(provider=provider, text=text):
             body = f"{text[:1].upper()}{text[1:]}. Requests wait until it answers again."
             return Notification(f"{PROVIDER_NAMES[provider]} cannot be reached", body, key=f"lost-{provider}")

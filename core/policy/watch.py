@@ -1,12 +1,22 @@
-"""What is worth saying about quota windows: past 70 and 90 %, dry before the reset, begun anew. Once each. Pure.
+"""What is worth saying about quota: past 70 and 90 %, dry before the reset, begun anew, paid extra. Once each. Pure.
 
 What was told is remembered with the window's reset, so a restart does not say it again and a new window is news again.
 """
 
 from msgspec.structs import replace
 
-from core.model import AccountState, Alert, Event, Level, QuotaWindow, Told, WindowFilled, WindowReset
-from core.policy import quota
+from core.model import (
+    AccountState,
+    Alert,
+    Event,
+    ExtraUsageBegan,
+    Level,
+    QuotaWindow,
+    Told,
+    WindowFilled,
+    WindowReset,
+)
+from core.policy import plan, quota
 from core.policy.forecast import forecast
 from core.policy.timing import current as current_of
 from core.policy.timing import length_s
@@ -16,6 +26,7 @@ DRY_FROM = 0.5
 """Below, a forecast says more about the last half hour than about the window."""
 DRY_AHEAD = 0.05
 """A window that runs dry in the last twentieth of its length is as good as one that lasts."""
+_PAID = Told("", None, Alert.PAID, None)
 _ALERTS = {Level.WARN: Alert.WARN, Level.SPENT: Alert.SPENT}
 
 
@@ -36,6 +47,10 @@ def look(state: AccountState, now: float) -> tuple[AccountState, tuple[Event, ..
             known += [Told(window.name, window.family, each, window.resets_at) for each in sorted(told_now)]
             events.append(WindowFilled(state.account.id, current, alert, dry_at))
         told += known
+    if plan.in_use(state, now):
+        if _PAID not in state.told:
+            events.append(ExtraUsageBegan(state.account.id))
+        told.append(_PAID)
     return (state if tuple(told) == state.told else replace(state, told=tuple(told))), tuple(events)
 
 
