@@ -15,7 +15,7 @@ WITHOUT_BEHAVIOUR = {Path("core/simulator/faults.py"), Path("tray/items.py")}
 
 def test_file_of(module: Path) -> Path:
     """core/policy/pool.py is tested by test_policy_pool.py, tray/menu.py by test_tray_menu.py."""
-    if module.parent in {Path("core/clients"), Path("core/imports")}:  # one contract for all of them
+    if module.parent in {Path("core/cli"), Path("core/clients"), Path("core/imports")}:  # one contract for all of them
         return ROOT / "tests" / f"test_{module.parent.name}.py"
     parts = [part for part in module.with_suffix("").parts if part != "core"]
     name = "_".join(part.strip("_") for part in parts)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner, Result
@@ -118,7 +119,9 @@ def test_help_and_version_load_neither_web_stack_nor_keyring() -> None:
 
 
 def test_every_command_has_a_line_of_help(tidegate: Tidegate) -> None:
-    for name, command in main.commands.items():
+    for name in main.list_commands(click.Context(main)):
+        command = main.get_command(click.Context(main), name)
+        assert command, name
         assert command.help, name
         assert tidegate(name, "--help").exit_code == 0
     assert tidegate("--version").stdout == f"tidegate, version {__version__}\n"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from core import app, sign_in, threaded
-from core.cli import Session
+from core.cli.base import Session
 from core.demo_run import Memory
 from core.errors import SignInFailed
 from core.files import Paths
