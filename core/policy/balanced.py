@@ -5,8 +5,9 @@ two things, in shares of its 5 h window:
 
 * urgency: how fast its long windows (week, month) would have to be spent to be empty at their reset, where 1.0 means
   "by filling every 5 h window from now on". What is lost at a reset nobody gets back, so the more urgent goes first.
-* risk: how likely the 5 h window runs out under the conversations that are there and the new one. A conversation that
-  has to move reads its whole prompt anew, at full price.
+* risk: how likely the 5 h window runs out under what goes on there and the new conversation. What goes on is judged by
+  the conversations that are there and by the pace of late. A conversation that has to move reads its whole prompt anew,
+  at full price.
 
 The weights were chosen by simulation against a bound with perfect foresight (`make bench-policy`, docs/policy.md).
 """
@@ -29,6 +30,8 @@ OF_OTHERS = 2.8
 """The same for windows of one model family and those that are not known."""
 SESSION_SHARE = 0.3
 """What a conversation is expected to take of a 5 h window of the smallest plan."""
+AHEAD_S = 900.0
+"""So far ahead the pace of late is believed."""
 RECENT_S = 1_800.0
 COUNTED = 300
 """Conversations of the last half hour count as going on, the newest of them."""
@@ -67,23 +70,25 @@ def conversations(pool: Pool, now: float) -> Counter[AccountId]:
 def score(state: AccountState, going_on: int, family: ModelFamily | None, now: float) -> Score:
     """How much speaks for giving the next conversation to this account."""
     share = SESSION_SHARE / weight(state.account)
-    short, urgent, urgency, room = None, None, 0.0, 1.0
+    short, urgent, urgency, room, coming = None, None, 0.0, 1.0, 0.0
     for window in state.windows:
         length = timing.length_s(window)
         if length is None or window.family not in (None, family):
             continue
         current = timing.current(window, now)
         left = max(0.0, 1.0 - (current.utilization or 0.0))
+        remaining_s = length if current.resets_at is None else max(current.resets_at - now, 1.0)
         if length <= SHORT_S:
             short, room = current, min(room, left)
+            coming = max(coming, (timing.rate(window, now) or 0.0) * min(remaining_s, AHEAD_S))
             continue
         pays_for = left * SHORT_WINDOWS_IN.get(window.name, OF_OTHERS)
-        remaining_s = length if current.resets_at is None else max(current.resets_at - now, 1.0)
         needed = pays_for * SHORT_S / remaining_s
         room = min(room, pays_for)
         if needed > urgency:
             urgent, urgency = current, needed
-    risk = math.exp(-max(0.0, room - share * max(going_on, state.in_flight)) / share)
+    coming = max(coming, share * max(going_on, state.in_flight))
+    risk = math.exp(-max(0.0, room - coming) / share)
     begun = short is not None and short.resets_at is not None
     value = math.sqrt(min(urgency, URGENCY_CAP)) - risk + (0.0 if begun else FRESH_BONUS)
     return Score(value, urgency, urgent, short)
