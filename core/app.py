@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import hashlib
 import logging
 import os
 import secrets
@@ -19,6 +18,7 @@ import httpx
 from core import __version__, asgi, config, remote
 from core.bus import Bus
 from core.commands import Commands
+from core.doorbell import Doorbell, Shown
 from core.engine import MOVES_KEPT, Engine
 from core.errors import TidegateError
 from core.files import Paths, instance_lock
@@ -27,6 +27,7 @@ from core.guard import Guard
 from core.history import EventRow, History
 from core.link import Patience
 from core.listener import Limits, Listener
+from core.local_keys import EVERYBODY, LocalKeys, digest
 from core.logs import start_logging
 from core.model import AccountId, ApiKey, Changed, Event, Identity, Notification, Settings
 from core.policy import alerts
@@ -81,13 +82,30 @@ class Core:
     problems: tuple[str, ...]
     """What the person should read at the start: a file that was moved aside, history that cannot be saved."""
     clock: Callable[[], float]
+    doorbell: Doorbell = field(default_factory=Doorbell)
+
+    def show(self) -> Shown:
+        """Somebody wants to see this instance: by its icon, or where there is none by the status page."""
+        return Shown(by_icon=True) if self.doorbell.ring() else Shown(by_icon=False, url=self.page_link())
 
     def page_link(self) -> str:
         """The status page for the person's own browser; good once and for a minute."""
         return f"{self.engine.address}/-/open?code={self.pages.issue()}"
 
-    def on_notification(self, show: Callable[[Notification], None]) -> None:
-        """Call `show` with each message for the person."""
+    async def checkpoint(self, within_s: float) -> None:
+        """Have everything on the disk that was learned, as far as `within_s` allows; renew no login meanwhile."""
+        self.poller.calm()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.history.flush()
+                await self.tokens.save(within_s)
+
+    async def woke(self) -> None:
+        """The machine has slept."""
+        self.poller.woke()
+
+    def on_notification(self, show: Callable[[Notification], None]) -> Callable[[], None]:
+        """Call `show` with each message for the person. Returns what ends it."""
 
         def tell(event: Event) -> None:
             message = alerts.notification(event, self.engine.pool, self.clock())
@@ -95,7 +113,7 @@ class Core:
             if message and self.engine.notifications and not quiet:
                 show(message)
 
-        self.bus.subscribe(tell)
+        return self.bus.subscribe(tell)
 
 
 def keep_log(paths: Paths, options: Options) -> None:
@@ -118,7 +136,8 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         upstream = Upstream(_tls, options.patience)
         core.poller.on_wake = upstream.drop_idle
         stack.callback(upstream.close)
-        proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock)
+        local_keys = LocalKeys(lambda: _keys_by_digest(core.config.current))
+        proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock, local_keys)
 
         def strangers_welcome() -> bool:
             return core.settings().passthrough and not core.engine.pool.accounts
@@ -129,8 +148,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         stack.callback(core.bus.end_streams)  # before it: these answers have no end of their own
         await listener.start(core.settings().port if options.port is None else options.port)
         token = secrets.token_urlsafe(32)
-        key_sha256 = core.config.current.local_key_sha256
-        front.guard = Guard(listener.port, key_sha256, token, core.pages.holds, strangers_welcome)
+        front.guard = Guard(listener.port, local_keys, token, core.pages.holds, strangers_welcome)
         core.engine.address = f"http://127.0.0.1:{listener.port}"
         remote.announce(paths, remote.Running(os.getpid(), listener.port, token))
         stack.callback(remote.withdraw, paths)
@@ -237,7 +255,7 @@ def _control(core: Core) -> asgi.App:
     """The control API. Loads the web stack, so it is made when somebody asks."""
     from core.control import application  # noqa: PLC0415 - costs 12 MB and 60 ms
 
-    return application(core.commands, core.engine.snapshot, core.bus, core.pages)
+    return application(core.commands, core.engine.snapshot, core.bus, core.pages, core.show)
 
 
 def _settings(config_file: config.ConfigFile, environ: Mapping[str, str]) -> Callable[[], Settings]:
@@ -280,15 +298,19 @@ async def _local_key_made(vault: Vault, config_file: config.ConfigFile) -> None:
         return
     stored = await vault.load(LOCAL_KEY)
     if stored is None or not isinstance(stored.credential, ApiKey):
-        stored = Stored(1, ApiKey(f"tg-{secrets.token_urlsafe(32)}"))
+        stored = Stored(1, ApiKey(config.new_local_key()))
         await vault.save(LOCAL_KEY, stored.credential, stored.generation)
-    digest = hashlib.sha256(_key(stored).encode()).hexdigest()
-    await config_file.change(lambda now: replace(now, local_key_sha256=digest))
+    known_by = digest(_key(stored))
+    await config_file.change(lambda now: replace(now, local_key_sha256=known_by))
+
+
+def _keys_by_digest(now: config.Config) -> Mapping[str, str]:
+    return {now.local_key_sha256: EVERYBODY, **{sha256: name for name, sha256 in now.client_keys.items()}}
 
 
 async def _local_key(vault: Vault, sha256: str) -> str:
     stored = await vault.load(LOCAL_KEY)
-    if stored is None or hashlib.sha256(_key(stored).encode()).hexdigest() != sha256:
+    if stored is None or digest(_key(stored)) != sha256:
         raise TidegateError(
             "The keychain no longer holds this installation's local key",
             "Remove local_key_sha256 from config.json and start Tidegate again: it makes a new key.",

@@ -18,10 +18,12 @@ import msgspec
 from core import oauth
 from core.admission import Admission
 from core.care import Care, Past
-from core.config import Config, ConfigFile
+from core.clients import CLIENTS
+from core.config import Config, ConfigFile, new_local_key
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.import_run import Imports
+from core.local_keys import digest
 from core.login import SignIns
 from core.model import (
     Account,
@@ -46,6 +48,7 @@ from core.orders import (
     GetSetting,
     Imported,
     ImportFrom,
+    KeyFor,
     LimitToPlan,
     LocalKey,
     Mute,
@@ -63,6 +66,7 @@ from core.orders import (
     Rename,
     ServeClients,
     SetSetting,
+    SwitchFailover,
     Unpin,
 )
 from core.policy.pool import paused
@@ -188,6 +192,24 @@ class Commands:
     async def history(self, order: Recount) -> Recounted:
         """What happened lately."""
         return await recounted(self._past, self._engine.pool, order, self._now())
+
+    async def new_client_key(self, order: KeyFor) -> LocalKey:
+        """A key that only one program has, so that history names it and it can be taken back."""
+        if order.client not in CLIENTS:
+            raise UsageError(f"There is no program {order.client!r}", f"One of: {', '.join(CLIENTS)}.")
+        key = new_local_key()
+        known_by = {order.client: digest(key)}
+        await self._config.change(lambda now: replace(now, client_keys={**now.client_keys, **known_by}))
+        return LocalKey(key)
+
+    async def forget_client_key(self, order: KeyFor) -> Done:
+        """A program's key opens nothing any more."""
+        if order.client not in self._config.current.client_keys:
+            raise NothingToDo(f"{order.client} has no key of its own")
+        await self._config.change(
+            lambda now: replace(now, client_keys={n: d for n, d in now.client_keys.items() if n != order.client})
+        )
+        return Done(f"The key of {order.client} is good no longer")
 
     async def token(self, _: Nothing) -> LocalKey:
         """The local key."""
@@ -365,6 +387,10 @@ class Commands:
             return Done(str(self._engine.pool.strategy))
         return await self.config_set(SetSetting("strategy", order.name))
 
+    async def failover(self, order: SwitchFailover) -> Done:
+        """Whether others serve when an account cannot."""
+        return await self.config_set(SetSetting("failover", "on" if order.on else "off"))
+
     async def config_set(self, order: SetSetting) -> Done:
         """Another value for a setting."""
         before = self._config.current.settings
@@ -442,6 +468,9 @@ COMMANDS: Mapping[str, Command] = {
     "disable": Command(Named, Commands.disable),
     "pin": Command(PinTo, Commands.pin),
     "unpin": Command(Unpin, Commands.unpin),
+    "failover": Command(SwitchFailover, Commands.failover),
+    "client_key": Command(KeyFor, Commands.new_client_key),
+    "forget_client_key": Command(KeyFor, Commands.forget_client_key),
     "pause": Command(Pause, Commands.pause),
     "resume": Command(Nothing, Commands.resume),
     "order": Command(Order, Commands.order),

@@ -18,6 +18,7 @@ import msgspec
 
 from core.errors import TidegateError
 from core.files import move_aside, write_atomic
+from core.local_keys import PREFIX
 from core.model import Account, Settings
 from core.settings import read_again
 
@@ -31,13 +32,22 @@ _ACCOUNT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One installation's choices. `local_key_sha256` recognises the local key; the key itself is in the vault."""
+    """One installation's choices. `local_key_sha256` recognises the local key; the key itself is in the vault.
+
+    `client_keys` are the digests of the keys that connected programs have, by the program's name.
+    """
 
     install_id: str
     version: int = VERSION
     local_key_sha256: str = ""
+    client_keys: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     accounts: tuple[Account, ...] = ()
+
+
+def new_local_key() -> str:
+    """A key for clients that nobody has yet."""
+    return f"{PREFIX.decode()}{secrets.token_urlsafe(32)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +236,7 @@ def _unknown(old: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]
 
 def _without(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: _without(value, defaults[key]) if isinstance(value, dict) else value
+        key: _without(value, defaults[key]) if isinstance(value, dict) and isinstance(defaults[key], dict) else value
         for key, value in values.items()
         if value != defaults[key]
     }

@@ -56,6 +56,16 @@ class Paths:
         return self.root / "recovery.bin"
 
     @property
+    def connected(self) -> Path:
+        """The programs whose settings were changed, and how."""
+        return self.root / "connected.json"
+
+    @property
+    def originals(self) -> Path:
+        """Their settings as they were before."""
+        return self.root / "originals"
+
+    @property
     def log(self) -> Path:
         """The log file."""
         return self.root / "tidegate.log"
@@ -153,7 +163,7 @@ def instance_lock(paths: Paths) -> FileLock:
 
 def _remove_unfinished(paths: Paths) -> None:
     """Delete files that were being written when their process was killed: an old sealed key is not kept for ever."""
-    ours = {path.name for path in (paths.config, paths.running, paths.vault, paths.recovery)}
+    ours = {path.name for path in (paths.config, paths.running, paths.vault, paths.recovery, paths.connected)}
     ours.add(f"{paths.config.name}.bak")
     with contextlib.suppress(OSError):  # what stays does no harm
         for path in (*paths.root.iterdir(), *(paths.root / "locks").iterdir()):

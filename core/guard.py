@@ -10,12 +10,12 @@ only they have. Cookies know no ports, so every server on this host that the bro
 a page keeps for itself, no other port sees. Neither half is worth anything alone.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.local_keys import PREFIX, LocalKeys
 from core.providers.headers import Headers
 from core.providers.incoming import client_key
 
@@ -55,7 +55,7 @@ class Guard:
     """The rules of one running instance."""
 
     port: int
-    local_key_sha256: str
+    local_keys: LocalKeys
     control_token: str
     page_session: Callable[[str, str | None], bool]
     """Whether a cookie's value belongs to a page session that is still good; with a key, whether that is its key."""
@@ -74,14 +74,15 @@ class Guard:
             return looker if looker is Caller.PAGE or (looker and reading) else _NO_PAGES
         if reading and path in {b"/-/health", b"/-/open"}:
             return Caller.NOBODY
-        keys = client_key(headers)
-        if any(self._is_local_key(key) for key in keys):
+        if self.local_keys.owner(headers) is not None:
             return Caller.CLIENT
+        keys = client_key(headers)
         if path.startswith(CONTROL):
             if any(hmac.compare_digest(key, self.control_token.encode()) for key in keys):
                 return Caller.CONTROL
             return (reading and self._looker(headers)) or _NO_KEY
-        if keys and self.passthrough():
+        # A key of ours that was taken back is no provider's: it goes nowhere.
+        if keys and not any(key.startswith(PREFIX) for key in keys) and self.passthrough():
             return Caller.STRANGER
         return _WRONG_KEY if keys else _NO_KEY
 
@@ -103,10 +104,6 @@ class Guard:
         if key is not None:
             return Caller.PAGE if self.page_session(cookie, key.decode("latin-1")) else None
         return Caller.VISITOR if self.page_session(cookie, None) else None
-
-    def _is_local_key(self, key: bytes) -> bool:
-        """Compare by digest: constant time, and nothing at rest gives the key away."""
-        return hmac.compare_digest(hashlib.sha256(key).hexdigest(), self.local_key_sha256)
 
 
 _NO_PAGES = Refusal(403, "permission_error", "Tidegate does not answer web pages.")

@@ -26,7 +26,7 @@ from core.model import AccountId, Event, Move, Pool, ProviderName, SessionId, Se
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 KEEP_REQUESTS = 100_000
 KEEP_EVENTS = 10_000
 FLUSH_AFTER_S = 2.0
@@ -42,7 +42,7 @@ CREATE TABLE requests (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, account TEXT, provider TEXT NOT NULL, model TEXT NOT NULL, session TEXT,
     status INTEGER NOT NULL, outcome TEXT NOT NULL, attempts INTEGER NOT NULL,
     input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cache_read INTEGER NOT NULL,
-    cache_write INTEGER NOT NULL, duration_s REAL NOT NULL, first_byte_s REAL
+    cache_write INTEGER NOT NULL, duration_s REAL NOT NULL, first_byte_s REAL, client TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, json BLOB NOT NULL
@@ -50,11 +50,12 @@ CREATE TABLE events (
 CREATE TABLE pool (id INTEGER PRIMARY KEY CHECK (id = 1), json BLOB NOT NULL) STRICT;
 """
 
+_FROM_1_TO_2 = "ALTER TABLE requests ADD COLUMN client TEXT NOT NULL DEFAULT '';"
 _REQUEST_COLUMNS = (
     "at, account, provider, model, session, status, outcome, attempts,"
-    " input_tokens, output_tokens, cache_read, cache_write, duration_s, first_byte_s"
+    " input_tokens, output_tokens, cache_read, cache_write, duration_s, first_byte_s, client"
 )
-_INSERT_REQUEST = f"INSERT INTO requests ({_REQUEST_COLUMNS}) VALUES (?{', ?' * 13})"  # noqa: S608 - no value in it
+_INSERT_REQUEST = f"INSERT INTO requests ({_REQUEST_COLUMNS}) VALUES (?{', ?' * 14})"  # noqa: S608 - no value in it
 _SELECT_REQUESTS = f"SELECT {_REQUEST_COLUMNS} FROM requests ORDER BY id DESC LIMIT ?"  # noqa: S608
 
 _SELECT_ERRORS = (
@@ -89,6 +90,8 @@ class RequestRow:
     model: str = ""
     session: SessionId | None = None
     usage: Usage = field(default_factory=Usage)
+    client: str = ""
+    """The connected program whose key it carried; empty for the key that every program may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,10 @@ class History:
         """The last requests, newest first."""
         rows = await self._read(_SELECT_REQUESTS, limit)
         return tuple(_request(row) for row in rows)
+
+    async def flush(self) -> None:
+        """Write what is left."""
+        await self._ask(lambda: None)
 
     async def close(self) -> None:
         """Write what is left and close. Nothing may be recorded after it."""
@@ -316,6 +323,8 @@ def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
         database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     elif version == 0 or not tables >= {"requests", "events", "pool"}:
         raise sqlite3.DatabaseError("it is not a history of Tidegate")
+    elif version < SCHEMA_VERSION:
+        database.executescript(f"BEGIN; {_FROM_1_TO_2} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     return database
 
 
@@ -344,7 +353,7 @@ def _values(row: RequestRow) -> tuple[str | float | None, ...]:
     usage = row.usage
     tokens = (usage.input, usage.output, usage.cache_read, usage.cache_write)
     who = (row.at, row.account, row.provider, row.model, row.session)
-    return (*who, row.status, row.outcome, row.attempts, *tokens, row.duration_s, row.first_byte_s)
+    return (*who, row.status, row.outcome, row.attempts, *tokens, row.duration_s, row.first_byte_s, row.client)
 
 
 def _decoded(rows: Iterable[tuple[bytes]], kind: type[T]) -> Iterator[T]:
@@ -362,7 +371,7 @@ def _about(rows: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, _About]
 
 
 def _request(row: Sequence[Any]) -> RequestRow:
-    at, account, provider, model, session, status, outcome, attempts, *tokens, duration_s, first_byte_s = row
+    at, account, provider, model, session, status, outcome, attempts, *tokens, duration_s, first_byte_s, client = row
     return RequestRow(
         at=at,
         account=account,
@@ -375,4 +384,5 @@ def _request(row: Sequence[Any]) -> RequestRow:
         usage=Usage(*tokens),
         duration_s=duration_s,
         first_byte_s=first_byte_s,
+        client=client,
     )

@@ -136,6 +136,18 @@ class Mute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on: bool
 
 
+class SwitchFailover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether others serve when an account cannot."""
+
+    on: bool
+
+
+class KeyFor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A local key of its own for a program, by the program's name. The one that it had is good no longer."""
+
+    client: str
+
+
 class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who would serve a request of Claude Code, and why: for one provider, else for each that has accounts.
 

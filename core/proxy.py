@@ -20,6 +20,7 @@ from core.errors import TidegateError
 from core.exchange import Answer, Incoming, Simple
 from core.history import History, RequestRow
 from core.link import Failure
+from core.local_keys import EVERYBODY, LocalKeys
 from core.model import (
     AccountId,
     AccountKind,
@@ -84,6 +85,7 @@ class Proxy:
     history: History
     settings: Callable[[], Settings]
     clock: Callable[[], float]
+    local_keys: LocalKeys
 
     async def serve(self, incoming: Incoming, answer: Answer) -> None:
         """Serve a client that has the local key."""
@@ -180,6 +182,7 @@ class _Exchange:
             request.model,
             request.session,
             self._usage,
+            self._proxy.local_keys.owner(self._incoming.headers) or EVERYBODY,
         )
 
     async def _once(self) -> bool:

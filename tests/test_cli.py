@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 from click.testing import CliRunner, Result
 
-from core import __version__, app, cli, threaded
+from core import __version__, app, threaded
 from core.cli import main
 from core.files import Paths
 from core.model import ProviderLost, ProviderName, Settings, Strategy
@@ -453,15 +454,67 @@ def test_token_and_connect_give_the_same_key(tidegate: Tidegate) -> None:
     }
     assert json.loads(opencode.stdout)["provider"]["anthropic"]["options"]["apiKey"] == key
     assert "~/.claude/settings.json" in claude.stderr
-    assert tidegate("connect", "claude-code").exit_code == 2
     assert tidegate("connect", "emacs", "--print").exit_code == 2
 
 
-def test_every_client_can_be_connected() -> None:
-    from core.clients import CLIENTS  # noqa: PLC0415 - as late as the command does it
+def test_connect_shows_what_it_would_change_asks_and_can_be_undone(tidegate: Tidegate) -> None:
+    settings = Path(tidegate.environ["HOME"], ".claude", "settings.json")
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"model": "opus"}')
 
-    (argument,) = [p for p in cli.connect.params if p.name == "client"]
-    assert list(argument.type.choices) == list(CLIENTS)  # type: ignore[attr-defined]
+    shown = tidegate("connect", "claude-code", "--dry-run").stdout
+    assert shown.startswith(f"{settings}:\n  env.ANTHROPIC_BASE_URL: not set -> ")
+    assert "env.ANTHROPIC_AUTH_TOKEN: not set -> a key" in shown
+    assert tidegate("connect", "claude-code", input="n\n").exit_code == 1
+    assert settings.read_text() == '{"model": "opus"}'
+
+    done = tidegate("connect", "claude-code", input="y\n")
+    key = json.loads(settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"]
+    assert "Claude Code is connected. Undo: tidegate undo claude-code" in done.stdout
+    assert "Nothing answers at" in done.stderr
+    assert key not in done.output
+    assert key != tidegate("token").stdout.strip()
+    assert f"connected: {settings}" in tidegate("connect").stdout
+
+    assert tidegate("undo").stdout == "Claude Code has its settings back\n"
+    assert settings.read_text() == '{"model": "opus"}'
+    assert tidegate("undo").exit_code == 3
+
+
+def test_a_connected_program_has_a_key_of_its_own_until_it_is_undone(tidegate: Tidegate, core: app.Core) -> None:
+    settings = Path(tidegate.environ["HOME"], ".claude", "settings.json")
+
+    done = tidegate("connect", "claude-code", "--yes")
+    key = json.loads(settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"]
+
+    def answer() -> int:
+        return httpx.get(f"{core.engine.address}/v1/models", headers={"x-api-key": key}, trust_env=False).status_code
+
+    assert done.stderr == ""
+    assert answer() == 403  # it is let in, and there is no account
+    tidegate("undo", "claude-code")
+    assert answer() == 401
+    assert not settings.exists()
+
+
+def test_undo_needs_no_keychain(tidegate: Tidegate) -> None:
+    tidegate("connect", "claude-code", "--yes")
+    tidegate.environ.pop("TIDEGATE_VAULT_KEY")
+
+    done = tidegate("undo")
+
+    assert done.exit_code == 0
+    assert "Its key stays good" in done.stderr
+    assert not Path(tidegate.environ["HOME"], ".claude", "settings.json").exists()
+
+
+def test_run_starts_one_program_and_ends_as_it_does(tidegate: Tidegate, capfd: pytest.CaptureFixture[str]) -> None:
+    program = "import os, sys; print(os.environ['ANTHROPIC_AUTH_TOKEN']); sys.exit(int(sys.argv[1]))"
+
+    done = tidegate("run", "--", sys.executable, "-c", program, "5")
+
+    assert done.exit_code == 5
+    assert capfd.readouterr().out == tidegate("token").stdout
 
 
 def test_orders_go_to_the_running_instance(tidegate: Tidegate, core: app.Core) -> None:

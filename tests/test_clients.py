@@ -1,35 +1,142 @@
 """What every client's settings must be; a new client is one more row of `CLIENTS`."""
 
 import json
+from typing import Any
 
 import pytest
 
-from core.clients import CLIENTS
+from core import jsonc
+from core.clients import CLIENTS, Client, Offered, places, printed
+from core.clients.env_lines import DOTENV, EXPORT, FISH, EnvLines, form_of
 
 ADDRESS = "http://127.0.0.1:8433"
-KEY = "tg-local-EXAMPLE"
+OFFERED = Offered(ADDRESS, "tg-EXAMPLE")
+ENVIRON = {"SHELL": "/bin/zsh", "PWD": "/home/ada/project", "APPDATA": "/home/ada/roaming"}
+every_client = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
 
 
-@pytest.mark.parametrize("name", CLIENTS)
-def test_settings_are_a_json_object_with_address_and_key(name: str) -> None:
-    client = CLIENTS[name]
-    text = client.settings(ADDRESS, KEY)
+@every_client
+def test_the_settings_hold_address_and_key_and_only_the_key_is_secret(client: Client) -> None:
+    settings = client.settings(OFFERED)
 
-    assert isinstance(json.loads(text), dict)
-    assert ADDRESS in text
-    assert KEY in text
-    assert client.file.startswith("~/")
-    assert client.file.endswith(".json")
+    assert {setting.secret for setting in settings} >= {True}
+    assert any(ADDRESS in json.dumps(setting.value) for setting in settings)
+    assert all(setting.secret == ("tg-EXAMPLE" in json.dumps(setting.value)) for setting in settings)
+    assert "tg-EXAMPLE" not in repr(OFFERED)
+
+
+@every_client
+def test_the_settings_are_somewhere_in_the_persons_home(client: Client) -> None:
+    assert all(place.startswith("/home/ada/") for place in places(client, "/home/ada", ENVIRON))
+    assert places(client, "/home/ada", {"PWD": "/home/ada"})
+
+
+@every_client
+def test_what_is_printed_reads_as_its_settings(client: Client) -> None:
+    text, form = printed(client, OFFERED), client.form(client.places({})[0])
+
+    assert all(form.get(text, s.path) == (True, s.merged(None, s.value)) for s in client.settings(OFFERED))
+
+
+@every_client
+def test_what_was_merged_can_be_parted_again(client: Client) -> None:
+    theirs = [{"name": "EDITOR", "value": "vim"}]
+    for setting in client.settings(OFFERED):
+        if setting.parted:
+            assert setting.parted(setting.merged(theirs, setting.value), setting.value) == theirs
+            assert setting.parted(setting.merged(None, setting.value), setting.value) is None
 
 
 def test_claude_code_gets_the_base_url_without_v1() -> None:
-    assert json.loads(CLIENTS["claude-code"].settings(ADDRESS, KEY)) == {
-        "env": {"ANTHROPIC_BASE_URL": ADDRESS, "ANTHROPIC_AUTH_TOKEN": KEY}
+    assert jsonc.read(printed(CLIENTS["claude-code"], OFFERED)) == {
+        "env": {"ANTHROPIC_BASE_URL": ADDRESS, "ANTHROPIC_AUTH_TOKEN": "tg-EXAMPLE"}
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "word"),
+    [
+        ('{"env": {"ANTHROPIC_API_KEY": "x"}}', {}, "ANTHROPIC_API_KEY"),
+        ("{}", {"ANTHROPIC_API_KEY": "x"}, "ANTHROPIC_API_KEY"),
+        ('{"apiKeyHelper": "x"}', {}, "apiKeyHelper"),
+    ],
+)
+def test_two_credentials_at_once_are_explained(text: str, environ: dict[str, str], word: str) -> None:
+    notes = CLIENTS["claude-code"].notes(lambda *path: jsonc.get(text, path)[0], environ)
+    assert [word in note for note in notes] == [True, False]
 
 
 def test_opencode_keeps_its_providers_ids_and_gets_the_base_urls_with_v1() -> None:
-    assert json.loads(CLIENTS["opencode"].settings(ADDRESS, KEY))["provider"] == {
-        "anthropic": {"options": {"baseURL": f"{ADDRESS}/v1", "apiKey": KEY}},
-        "opencode-go": {"options": {"baseURL": f"{ADDRESS}/zen/go/v1", "apiKey": KEY}},
+    providers = jsonc.read(printed(CLIENTS["opencode"], Offered(ADDRESS, "tg-EXAMPLE", {"m-1": "Model 1"})))["provider"]
+
+    v1 = {"baseURL": f"{ADDRESS}/v1", "apiKey": "tg-EXAMPLE"}
+    assert providers == {
+        "anthropic": {"options": v1},
+        "opencode-go": {"options": {"baseURL": f"{ADDRESS}/zen/go/v1", "apiKey": "tg-EXAMPLE"}},
+        "tidegate": {
+            "npm": "@ai-sdk/anthropic",
+            "name": "Tidegate",
+            "options": v1,
+            "models": {"m-1": {"name": "Model 1 (Tidegate)"}},
+        },
     }
+
+
+def test_opencode_has_models_when_nobody_tells_any() -> None:
+    assert jsonc.read(printed(CLIENTS["opencode"], OFFERED))["provider"]["tidegate"]["models"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"),
+    [
+        ("/usr/bin/zsh", "/home/ada/.zshrc"),
+        ("/usr/bin/fish", "/home/ada/.config/fish/conf.d/tidegate.fish"),
+        ("/bin/bash", "/home/ada/.bashrc"),
+        ("", "/home/ada/.bashrc"),
+    ],
+)
+def test_a_shell_has_its_own_start_file(shell: str, file: str) -> None:
+    assert places(CLIENTS["shell"], "/home/ada", {"SHELL": shell}) == (file,)
+
+
+# --- lines of variables ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [EXPORT, FISH, DOTENV], ids=["export", "fish", "dotenv"])
+@pytest.mark.parametrize("before", ["", "# mine\n", "alias x='y'\nOTHER=1", "\n\n"])
+@pytest.mark.parametrize("value", ["http://127.0.0.1:8433", "it's", "a b", "", "$HOME"])
+def test_a_variable_is_put_and_dropped_and_nothing_else_moves(form: EnvLines, before: str, value: str) -> None:
+    text = form.put(before, ("NAME",), value)
+
+    assert form.get(text, ("NAME",)) == (True, value)
+    assert form.put(text, ("NAME",), value) == text
+    again = form.put(text, ("NAME",), "other")
+    assert form.get(again, ("NAME",)) == (True, "other")
+    assert form.drop(text, ("NAME",)).rstrip("\n") == before.rstrip("\n")
+    assert form.get(before, ("NAME",)) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "value"),
+    [
+        (EXPORT, "export NAME=a\nexport NAME='b'\n", "b"),
+        (EXPORT, "  NAME=a\n", "a"),
+        (EXPORT, "NAMESAKE=a\n", None),
+        (EXPORT, "# export NAME=a\n", None),
+        (FISH, "set -gx NAME a\n", "a"),
+        (FISH, "set NAME a\n", None),
+        (DOTENV, 'NAME="a b"\n', "a b"),
+    ],
+)
+def test_the_line_that_counts_is_read(form: EnvLines, text: str, value: Any) -> None:
+    assert form.get(text, ("NAME",)) == (value is not None, value)
+
+
+def test_a_line_that_does_not_read_says_so() -> None:
+    with pytest.raises(ValueError, match="the line of NAME does not read"):
+        EXPORT.get("export NAME='a\n", ("NAME",))
+
+
+@pytest.mark.parametrize(("name", "form"), [("a/x.fish", FISH), ("a/.env", DOTENV), ("a/.zshrc", EXPORT)])
+def test_the_kind_of_lines_is_known_by_the_files_name(name: str, form: EnvLines) -> None:
+    assert form_of(name) == form

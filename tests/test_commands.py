@@ -455,7 +455,7 @@ async def test_a_pause_lasts_for_a_while_or_until_resumed(three: Instance) -> No
 
 
 async def test_failover_is_switched_at_once(three: Instance) -> None:
-    await three.commands.run("config_set", {"key": "failover", "text": "off"})
+    await three.commands.run("failover", {"on": False})
 
     assert not three.engine.pool.failover
     assert not three.engine.snapshot().failover

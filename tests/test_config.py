@@ -13,7 +13,7 @@ import pytest
 from core import config
 from core.config import Config, ConfigFile
 from core.errors import TidegateError
-from core.model import Account, AccountId, AccountKind, HealthScore, Identity, Serves, Settings, Strategy
+from core.model import Account, AccountId, AccountKind, HealthScore, Identity, QuietHours, Serves, Settings, Strategy
 
 WORK = Account(AccountId("work"), "Work", AccountKind.API_KEY, Identity(account_uuid="key:0123"), added_at=1.0)
 HOME = Account(AccountId("home"), "Home", AccountKind.GO, enabled=False, serves=Serves.CLAUDE_CODE)
@@ -52,6 +52,14 @@ def test_settings_at_their_default_are_not_written(path: Path) -> None:
 
     config.save(path, BOTH)
     assert json.loads(path.read_bytes())["settings"] == {}
+
+
+def test_quiet_hours_which_are_none_by_default_are_saved_whole(path: Path) -> None:
+    settings = Settings(quiet_hours=QuietHours(22 * 60, 7 * 60))
+
+    config.save(path, dataclasses.replace(BOTH, settings=settings))
+
+    assert config.load(path).config.settings == settings
 
 
 def test_a_number_of_hybrid_beyond_its_bounds_is_taken_as_the_nearest(path: Path) -> None:

@@ -13,6 +13,7 @@ from core.exchange import Answer, Incoming, Simple
 from core.front import Front
 from core.guard import Caller, Guard
 from core.listener import Limits, Listener
+from core.local_keys import EVERYBODY, LocalKeys
 from tests.raw import Client, Reply
 
 pytestmark = pytest.mark.anyio
@@ -76,8 +77,8 @@ async def opened(limits: Limits | None = None, *, passthrough: bool = True) -> A
     listener = Listener(door.front, limits)
     await listener.start(0)
     door.port = listener.port
-    digest = hashlib.sha256(KEY).hexdigest()
-    door.front.guard = Guard(listener.port, digest, "control", lambda *_: False, lambda: passthrough)
+    keys = LocalKeys(lambda: {hashlib.sha256(KEY).hexdigest(): EVERYBODY})
+    door.front.guard = Guard(listener.port, keys, "control", lambda *_: False, lambda: passthrough)
     try:
         yield door
     finally:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.guard import PAGE_COOKIE, PAGE_KEY, Caller, Guard, Refusal, page_cookie
+from core.local_keys import EVERYBODY, LocalKeys
 from core.providers.headers import HeaderLine, Headers
 
 PORT = 8433
@@ -24,7 +25,8 @@ ORDER = b"/-/commands/remove"
 
 
 def guard(*, passthrough: bool = False) -> Guard:
-    return Guard(PORT, hashlib.sha256(KEY).hexdigest(), CONTROL.decode(), page_session, lambda: passthrough)
+    keys = LocalKeys(lambda: {hashlib.sha256(KEY).hexdigest(): EVERYBODY})
+    return Guard(PORT, keys, CONTROL.decode(), page_session, lambda: passthrough)
 
 
 def page_session(cookie: str, key: str | None) -> bool:
@@ -357,6 +359,11 @@ def test_a_stranger_goes_through_only_while_strangers_are_welcome(
     assert admit(V1, *lines, passthrough=passthrough) == expected
 
 
+@pytest.mark.parametrize("lines", [[bearer(b"tg-taken-back")], [api_key(OWN), bearer(b"tg-taken-back")]])
+def test_a_key_of_ours_that_was_taken_back_is_no_strangers(lines: list[HeaderLine]) -> None:
+    assert admit(V1, *lines, passthrough=True) == 401
+
+
 @pytest.mark.parametrize("target", [SNAPSHOT, ORDER, b"/-/", b"/-/events", b"/-/health"])
 def test_a_stranger_never_reaches_the_control_api(target: bytes) -> None:
     assert admit(target, bearer(OWN), passthrough=True) == 401
@@ -403,7 +410,7 @@ def test_a_refusal_tells_a_wrong_key_from_a_missing_one_and_says_where_the_key_i
 
 
 def test_a_guard_without_a_key_lets_nobody_in() -> None:
-    unset = Guard(PORT, "", "", lambda *_: False, lambda: False)
+    unset = Guard(PORT, LocalKeys(lambda: {"": EVERYBODY}), "", lambda *_: False, lambda: False)
 
     for line in (bearer(b""), api_key(b""), bearer(b"x"), cookie("")):
         for target in (V1, SNAPSHOT):

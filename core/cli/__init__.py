@@ -42,6 +42,8 @@ _COMMANDS = {
     "mute": "deciding",
     "config": "deciding",
     "connect": "clients",
+    "undo": "clients",
+    "run": "clients",
 }
 """The module beside this one that has the command: it is imported when the command is meant."""
 
@@ -88,4 +90,4 @@ def main(ctx: click.Context, data_dir: str | None, vault: VaultKind) -> None:
     if ctx.invoked_subcommand is None:
         offer_at_first(ctx.obj)
         # The tray stands above the core, which therefore does not import it: this names a program to start.
-        importlib.import_module("tray.__main__").main(ctx.obj.paths, vault)
+        importlib.import_module("tray.__main__").main(ctx.obj.paths, vault, ctx.obj.options)

@@ -117,7 +117,7 @@ def offer_import(*, err: bool = False) -> None:
 
 def offer_at_first(session: Session) -> None:
     """Before the first account, tell a person at a terminal what could be imported."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():  # a Windows program without a console has none
         return
     from core import config as config_  # noqa: PLC0415
 

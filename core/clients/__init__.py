@@ -1,22 +1,53 @@
-"""Programs that use Tidegate: what each needs in its settings. One file and one row of `CLIENTS` each."""
+"""Programs that use Tidegate: what each needs in its settings. One row of `CLIENTS` each. Pure."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from core.clients import claude_code, opencode
+from core.clients.base import Client, Offered
+from core.clients.claude_code import CLAUDE_CODE
+from core.clients.opencode import OPENCODE
+from core.clients.shells import SDK, SHELL
+from core.clients.vscode import VSCODE
 
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One program: its name for people, the file that holds its settings, and what to put there."""
-
-    name: str
-    file: str
-    settings: Callable[[str, str], str]
-    """(address of Tidegate, local key) to JSON text, to merge into `file`."""
-
+__all__ = ["CLIENTS", "VARIABLES", "Client", "Offered", "folders", "places", "printed"]
 
 CLIENTS: Mapping[str, Client] = {
-    "claude-code": Client("Claude Code", "~/.claude/settings.json", claude_code.settings),
-    "opencode": Client("OpenCode", "~/.config/opencode/opencode.json", opencode.settings),
+    "claude-code": CLAUDE_CODE,
+    "opencode": OPENCODE,
+    "vscode": VSCODE,
+    "anthropic-sdk": SDK,
+    "shell": SHELL,
 }
+VARIABLES = ("CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "APPDATA", "SHELL", "PWD", "ANTHROPIC_API_KEY")
+"""The environment that says where programs keep their settings, and what else they would use."""
+
+
+def folders(home: str, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What stands for what in `places`."""
+    return {
+        "claude": f"{home}/.claude",
+        "config": f"{home}/.config",
+        **{name: value for name, value in environ.items() if name in {"APPDATA", "PWD"}},
+        **({"claude": environ["CLAUDE_CONFIG_DIR"]} if environ.get("CLAUDE_CONFIG_DIR") else {}),
+        **({"config": environ["XDG_CONFIG_HOME"]} if environ.get("XDG_CONFIG_HOME") else {}),
+        "home": home,
+    }
+
+
+def places(client: Client, home: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Where the settings may be; those whose folder is not known are left out."""
+    known = folders(home, environ)
+    found = []
+    for place in client.places(environ):
+        try:
+            found.append(place.format_map(known))
+        except KeyError:
+            continue
+    return tuple(found)
+
+
+def printed(client: Client, offered: Offered) -> str:
+    """The settings as a whole file would have them, for somebody who merges them by hand."""
+    form, text = client.form(client.places({})[0]), ""
+    for setting in client.settings(offered):
+        text = form.put(text, setting.path, setting.value)
+    return text

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -12,8 +13,7 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
-from core import app
-from core.clients import CLIENTS
+from core import app, connecting
 from core.demo_run import Memory, admit
 from core.files import Paths
 from core.model import Settings, Strategy
@@ -57,8 +57,8 @@ class Stage:
 
     @property
     def received(self) -> list[Received]:
-        """What the provider received that the client has asked for."""
-        return for_clients(self.sim)
+        """What the provider received that the client has asked for. Connecting has asked for the models."""
+        return [received for received in for_clients(self.sim) if not received.target.startswith("/v1/models?")]
 
     def account(self, label: str) -> SimulatedAccount:
         """One account at the provider."""
@@ -69,16 +69,13 @@ class Stage:
         return self.portal.call(self.core.commands.run, command, arguments)
 
     def connect(self, client: str, address: str | None = None) -> None:
-        """Do what a person does: put what `tidegate connect … --print` prints into the client's settings.
-
-        `address` stands for Tidegate's own where something is to be seen on the way.
-        """
-        words = ["-m", "core.cli", "--data-dir", str(self.paths.root), "connect", client, "--print"]
-        printed = self.run(sys.executable, *words, cwd=ROOT)
-        assert printed.code == 0, printed.err
-        file = self.home / CLIENTS[client].file.removeprefix("~/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(printed.out.replace(self.core.engine.address, address or self.core.engine.address))
+        """Do what a person does. `address` stands for Tidegate's own where something is to be seen on the way."""
+        words = ["-m", "core.cli", "--data-dir", str(self.paths.root), "connect", client, "--yes"]
+        done = self.run(sys.executable, *words, cwd=ROOT)
+        assert (done.code, done.err) == (0, "")
+        file = Path(connecting.connected(self.paths)[client].file)
+        self.key = re.findall(r"tg-[\w-]{20,}", file.read_text())[0]
+        file.write_text(file.read_text().replace(self.core.engine.address, address or self.core.engine.address))
 
     @contextmanager
     def recorded(self, client: str) -> Iterator[Recorder]:
