@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.model import AccountId, AccountKind, AccountView, LoginState, Pause, Serves, Standing
+from core.words import translate as _
 
 PIN_S = 3_600.0
 PAUSE_S = 3_600.0
@@ -42,18 +43,20 @@ class Switch:
 def pausing(pause: Pause | None) -> tuple[Deed, ...]:
     """Let nothing through, or let requests through again."""
     if pause:
-        return (Deed("Resume", "resume", {}),)
-    return Deed("Pause for 1 h", "pause", {"for_s": PAUSE_S}), Deed("Pause until resumed", "pause", {})
+        return (Deed(_("Resume"), "resume", {}),)
+    return Deed(_("Pause for 1 h"), "pause", {"for_s": PAUSE_S}), Deed(_("Pause until resumed"), "pause", {})
 
 
 def failover(*, on: bool) -> Switch:
     """Whether others serve when an account cannot."""
-    return setting("Failover", "failover", on=on)
+    ways = (Deed(_("Failover on"), "failover", {"on": True}), Deed(_("Failover off"), "failover", {"on": False}))
+    return Switch(_("Failover"), on, *ways)
 
 
 def setting(label: str, key: str, *, on: bool) -> Switch:
     """A setting that is on or off."""
-    ways = (Deed(f"{label} {text}", "config_set", {"key": key, "text": text}) for text in ("on", "off"))
+    labels = {"on": _("{setting} on"), "off": _("{setting} off")}
+    ways = (Deed(said.format(setting=label), "config_set", {"key": key, "text": text}) for text, said in labels.items())
     return Switch(label, on, *ways)
 
 
@@ -82,36 +85,36 @@ def remedy(view: AccountView) -> Remedy | None:
 def pinning(view: AccountView) -> tuple[Deed, ...]:
     """Let the account serve, or let the strategy choose again."""
     if view.pinned:
-        return (Deed("Unpin", "unpin", {"account": view.id}),)
+        return (Deed(_("Unpin"), "unpin", {"account": view.id}),)
     if not view.enabled:
         return ()
     return (
-        Deed("Pin for 1 h", "pin", {"account": view.id, "for_s": PIN_S}),
-        Deed("Pin until unpinned", "pin", {"account": view.id}),
+        Deed(_("Pin for 1 h"), "pin", {"account": view.id, "for_s": PIN_S}),
+        Deed(_("Pin until unpinned"), "pin", {"account": view.id}),
     )
 
 
 def switches(view: AccountView) -> tuple[Switch, ...]:
     """What is on or off."""
     here = {"account": view.id}
-    enabled = Switch("Enabled", view.enabled, Deed("Enable", "enable", here), Deed("Disable", "disable", here))
+    enabled = Switch(_("Enabled"), view.enabled, Deed(_("Enable"), "enable", here), Deed(_("Disable"), "disable", here))
     serves = Switch(
-        "Serve Claude Code only",
+        _("Serve Claude Code only"),
         view.serves is Serves.CLAUDE_CODE,
-        Deed("Serve Claude Code only", "serves", {**here, "serves": Serves.CLAUDE_CODE.value}),
-        Deed("Serve every client", "serves", {**here, "serves": Serves.ANY.value}),
+        Deed(_("Serve Claude Code only"), "serves", {**here, "serves": Serves.CLAUDE_CODE.value}),
+        Deed(_("Serve every client"), "serves", {**here, "serves": Serves.ANY.value}),
     )
     limits = Switch(
-        "Plan limits only",
+        _("Plan limits only"),
         view.plan_limits_only,
-        Deed("Keep to plan limits", "plan_limits", {**here, "on": True}),
-        Deed("Allow extra usage", "plan_limits", {**here, "on": False}),
+        Deed(_("Keep to plan limits"), "plan_limits", {**here, "on": True}),
+        Deed(_("Allow extra usage"), "plan_limits", {**here, "on": False}),
     )
     mute = Switch(
-        "No notifications about it",
+        _("No notifications about it"),
         view.muted,
-        Deed("Mute", "mute", {**here, "on": True}),
-        Deed("Unmute", "mute", {**here, "on": False}),
+        Deed(_("Mute"), "mute", {**here, "on": True}),
+        Deed(_("Unmute"), "mute", {**here, "on": False}),
     )
     match view.kind:
         case AccountKind.CLAUDE:
@@ -124,25 +127,27 @@ def switches(view: AccountView) -> tuple[Switch, ...]:
 
 def repairs(view: AccountView) -> tuple[Deed, ...]:
     """What helps when the picture is wrong."""
-    reset = Deed("Reset", "reset", {"account": view.id})
+    reset = Deed(_("Reset"), "reset", {"account": view.id})
     if view.kind is AccountKind.CLAUDE and not view.borrowed_from:
-        return Deed("Refresh login now", "refresh", {"account": view.id}), reset
+        return Deed(_("Refresh login now"), "refresh", {"account": view.id}), reset
     return (reset,)
 
 
 def removals(view: AccountView) -> tuple[Deed, ...]:
     """The ways to remove an account, for a person who is sure. Only a login of our own can be ended at the provider."""
-    removal = Deed(f"Yes, remove {view.label}", "remove", {"account": view.id, "revoke": False})
+    removal = Deed(
+        _("Yes, remove {account}").format(account=view.label), "remove", {"account": view.id, "revoke": False}
+    )
     if view.kind is not AccountKind.CLAUDE or view.borrowed_from:
         return (removal,)
-    label = f"Yes, remove {view.label} and sign out at the provider"
+    label = _("Yes, remove {account} and sign out at the provider").format(account=view.label)
     return removal, Deed(label, "remove", {"account": view.id, "revoke": True})
 
 
 def moves(ids: Sequence[AccountId], id_: AccountId) -> tuple[Deed, ...]:
     """One place up, one place down, where there is one."""
     place = ids.index(id_)
-    swaps = (("Move up", place - 1, place), ("Move down", place, place + 1))
+    swaps = ((_("Move up"), place - 1, place), (_("Move down"), place, place + 1))
     return tuple(
         Deed(label, "order", {"accounts": [*ids[:first], ids[second], ids[first], *ids[second + 1 :]]})
         for label, first, second in swaps

@@ -225,8 +225,8 @@ def test_the_page_has_its_orders() -> None:
         "Pause for 1 h": (["pause", {"for_s": 3600.0}],),
         "Pause until resumed": (["pause", {}],),
         "Failover": (
-            ["config_set", {"key": "failover", "text": "on"}],
-            ["config_set", {"key": "failover", "text": "off"}],
+            ["failover", {"on": True}],
+            ["failover", {"on": False}],
         ),
         "Unpin": (["unpin", {"account": "a1"}],),
         "Move down": (["order", {"accounts": ["b2", "a1"]}],),

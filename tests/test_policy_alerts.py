@@ -44,7 +44,7 @@ def failed_over(title: str, body: str, source: AccountId = A) -> Notification:
 
 
 def stays(body: str) -> Notification:
-    on = NotificationAction("Switch failover on", "config_set", {"key": "failover", "text": "on"})
+    on = NotificationAction("Switch failover on", "failover", {"on": True})
     title = "Work is spent, and failover is off"
     return Notification(title, body, "all-spent", urgent=True, actions=(on, DETAILS))
 

@@ -1,32 +1,34 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.commands import COMMANDS
 from core.import_glance import Glance
 from core.model import (
-    AccountId,
     AccountKind,
     AccountView,
-    Level,
     LoginHealth,
     LoginState,
+    Move,
+    Pause,
     ProviderName,
     Snapshot,
     Standing,
     Strategy,
-    WindowView,
 )
-from core.wording import TERMS, clock_time
+from core.wording import FAILOVER_OFF_TEXT, TERMS, clock_time
+from tests.menus import ADDRESS, AT, CLOCK, NOW, account, flat, inside, labels, snapshot, window
 from tray import menu
 from tray.items import (
-    Action,
     Button,
     Check,
     CopyAddress,
+    CopyKey,
+    CopySettings,
     Import,
-    Item,
     Line,
     OpenDashboard,
     Order,
@@ -37,85 +39,62 @@ from tray.items import (
     Submenu,
 )
 
-NOW = 1_800_000_000.0
-AT = NOW + 3_600
-CLOCK = clock_time(AT, NOW)
+
+def top(*accounts: AccountView, **options: object) -> list[str]:
+    """The labels of the menu itself, without those of its submenus."""
+    items = menu.build(snapshot(*accounts, **options), NOW)
+    return [item.label for item in items if not isinstance(item, Separator)]
 
 
-def window(name: str = "5h", utilization: float | None = 0.62, resets_at: float | None = None) -> WindowView:
-    return WindowView(name, utilization, resets_at, Level.OK)
+def test_the_menu_itself_is_short_and_in_the_order_in_which_it_matters() -> None:
+    assert top() == [
+        "No account yet",
+        "Add account",
+        "Open dashboard",
+        "Connect a program",
+        "Preferences",
+        "Quit Tidegate",
+    ]
+    assert top(account(active=True)) == [
+        "Serving now: Work",
+        "Work — ready",
+        "Account Work",
+        "Add account",
+        "Open dashboard",
+        "Connect a program",
+        "Pause",
+        "Preferences",
+        "Quit Tidegate",
+    ]
+    assert top(account(active=True), account("Home"), moves=(Move(NOW, "Home", "Work", "full"),)) == [
+        "Serving now: Work",
+        "Work — ready",
+        "Home — ready",
+        "Accounts",
+        "Add account",
+        "Strategy: balanced",
+        "Recent moves",
+        "Open dashboard",
+        "Connect a program",
+        "Pause",
+        "Preferences",
+        "Quit Tidegate",
+    ]
 
 
-def account(label: str = "Work", kind: AccountKind = AccountKind.CLAUDE, **options: object) -> AccountView:
-    view = AccountView(AccountId(f"id-{label}"), label, kind, kind.provider, Standing.READY, Level.OK)
-    return replace(view, **options)
-
-
-def snapshot(*accounts: AccountView, **options: object) -> Snapshot:
-    return replace(Snapshot(at=NOW, address="http://127.0.0.1:8433", accounts=accounts), **options)
-
-
-def flat(items: tuple[Item, ...]) -> list[Item]:
-    return [inner for item in items for inner in ((item, *flat(item.items)) if isinstance(item, Submenu) else (item,))]
-
-
-def inside(items: tuple[Item, ...], *labels: str) -> tuple[Item, ...]:
-    """The rows of a submenu."""
-    for label in labels:
-        items = next(item.items for item in items if isinstance(item, Submenu) and item.label == label)
-    return items
-
-
-def row(view: AccountView) -> Radio:
-    return next(item for item in menu.build(snapshot(view), NOW) if isinstance(item, Radio))
-
-
-@pytest.mark.parametrize(
-    ("standing", "action"),
-    [
-        (Standing.READY, Order("pin", {"account": "id-Work"})),
-        (Standing.COOLING, Order("pin", {"account": "id-Work"})),
-        (Standing.SIGN_IN, SignIn(AccountKind.CLAUDE)),
-        (Standing.LOCKED, None),
-        (Standing.DISABLED, None),
-    ],
-)
-def test_click_on_an_account_switches_to_it_or_signs_it_in(standing: Standing, action: Action | None) -> None:
-    assert row(account(standing=standing)).action == action
-
-
-def test_active_account_is_the_chosen_one_and_the_headline_says_why() -> None:
-    items = menu.build(snapshot(account("Home"), account("Work", active=True, reason="5 h resets first")), NOW)
-
-    assert items[0] == Line("Work: 5 h resets first")
-    assert [item.checked for item in items if isinstance(item, Radio)] == [False, True]
-
-
-def test_pinned_account_can_be_unpinned() -> None:
-    pinned = account(pinned=True, pinned_until_at=AT)
-    items = menu.build(snapshot(pinned), NOW)
-
-    assert row(pinned).label.startswith("Work (pinned) — ")
-    assert Button(f"Unpin Work (pinned until {CLOCK})", Order("unpin", {"provider": pinned.provider})) in items
-    assert not any(item.label.startswith("Unpin") for item in menu.build(snapshot(account()), NOW) if _has_label(item))
-
-
-@pytest.mark.parametrize(
-    ("views", "words"),
-    [
-        ((), "No account yet"),
-        ((account(standing=Standing.COOLING, until_at=AT),), f"Nobody can serve before {CLOCK}"),
-        ((account(standing=Standing.COOLING),), "Nobody can serve now"),
-        ((account(standing=Standing.SIGN_IN),), "Sign in again to go on"),
-        ((account(standing=Standing.LOCKED), account(standing=Standing.SIGN_IN)), "Unlock the keychain to go on"),
-        ((account(standing=Standing.DISABLED),), "All accounts are disabled"),
-        ((account(),), "No account has served yet"),
-    ],
-)
-def test_headline_says_why_nobody_serves(views: tuple[AccountView, ...], words: str) -> None:
+@pytest.mark.parametrize("count", [12, 13, 40, 200])
+def test_with_any_number_of_accounts_no_part_of_the_menu_is_longer_than_a_screen(count: int) -> None:
+    views = [account(f"A{number}", standing=Standing.SIGN_IN) for number in range(count)]
     items = menu.build(snapshot(*views), NOW)
 
-    assert next(item for item in items if isinstance(item, Line)) == Line(words)
+    def heights(rows: tuple[object, ...]) -> list[int]:
+        return [len(rows), *(high for row in rows if isinstance(row, Submenu) for high in heights(row.items))]
+
+    assert max(heights(items)) <= 33  # 825 pixels at 25 a row
+    for view in views:
+        assert any(item.label == view.label for item in flat(items) if isinstance(item, Submenu))
+        assert any(isinstance(item, Radio) and item.label.startswith(f"{view.label} — ") for item in flat(items))
+        assert f"Sign in again: {view.label}" in labels(items)
 
 
 def test_empty_pool_offers_to_add_an_account() -> None:
@@ -128,7 +107,6 @@ def test_empty_pool_offers_to_add_an_account() -> None:
         OpenDashboard("add-go"),
         OpenDashboard("add-by-import"),
     ]
-    assert not any(isinstance(item, Radio | Check) for item in flat(items))
 
 
 def test_who_adds_an_account_reads_the_terms_in_lines_that_a_menu_can_show() -> None:
@@ -177,85 +155,166 @@ def test_accounts_that_need_their_person_come_first() -> None:
     )
 
 
-def test_while_nobody_is_needed_the_menu_begins_with_who_serves() -> None:
-    assert isinstance(menu.build(snapshot(account()), NOW)[0], Line)
+def test_when_many_need_their_person_the_switcher_stays_in_sight() -> None:
+    items = menu.build(snapshot(*(account(f"A{n}", standing=Standing.SIGN_IN) for n in range(6))), NOW)
+
+    assert [item.label for item in items[:5]] == [
+        *(f"Sign in again: A{n}" for n in range(4)),
+        "2 more accounts need you",
+    ]
+    assert [item.label for item in inside(items, "2 more accounts need you")] == [
+        "Sign in again: A4",
+        "Sign in again: A5",
+    ]
 
 
-def test_each_account_has_a_submenu_in_the_order_of_the_accounts() -> None:
-    items = inside(menu.build(snapshot(account(), account("Home")), NOW), "Accounts")
+def test_a_pause_is_said_first_with_the_way_out_of_it_and_is_not_offered_again() -> None:
+    items = menu.build(snapshot(account(), pause=Pause(AT)), NOW)
 
-    assert [item.label for item in items if isinstance(item, Submenu)] == ["Work", "Home"]
-
-
-def test_accounts_of_two_providers_are_grouped_each_with_its_headline() -> None:
-    go = account("Go", AccountKind.GO, active=True, reason="the only one")
-    items = menu.build(snapshot(account(active=True), go, account("Home")), NOW)
-
-    words = [item.label.partition(" — ")[0] for item in items if isinstance(item, Line | Radio)]
-    assert words == ["Claude · Work", "Work", "Home", "OpenCode Go · Go: the only one", "Go"]
+    assert items[:3] == (
+        Button(f"Paused until {CLOCK}: nothing is let through", OpenDashboard("instance")),
+        Button("Resume", Order("resume", {})),
+        Separator(),
+    )
+    assert "Pause" not in top(account(), pause=Pause(AT))
+    assert top(account(), pause=Pause())[0] == "Paused: nothing is let through"
 
 
-def test_address_cannot_be_copied_while_nothing_listens() -> None:
-    items = menu.build(snapshot(account(), address=""), NOW)
+def test_a_pause_is_for_an_hour_or_until_resumed() -> None:
+    assert inside(menu.build(snapshot(account()), NOW), "Pause") == (
+        Button("Pause for 1 h", Order("pause", {"for_s": 3600.0})),
+        Button("Pause until resumed", Order("pause", {})),
+    )
 
-    assert Line("Not listening") in items
-    assert Button("Copy address", None) in items
-    assert Button("Copy address  http://127.0.0.1:8433", CopyAddress()) in menu.build(snapshot(account()), NOW)
+
+def test_a_provider_that_cannot_be_reached_is_named() -> None:
+    first = top(account(), account("Go", AccountKind.GO), unreachable=(ProviderName.OPENCODE_GO,))[0]
+
+    assert first == "OpenCode Go cannot be reached; requests wait"
+
+
+def test_failover_that_is_off_is_said_where_it_matters() -> None:
+    assert top(account(), account("Home"), failover=False)[0] == FAILOVER_OFF_TEXT
+    assert FAILOVER_OFF_TEXT not in top(account(), failover=False)
+
+
+def test_nothing_listening_is_said() -> None:
+    assert top(account(), address="")[0] == "Not listening: no program can reach Tidegate"
 
 
 def test_demo_says_so_first() -> None:
-    assert menu.build(snapshot(demo=True), NOW)[0] == Line("Demo: simulated accounts")
+    assert top(demo=True)[0] == "Demo: simulated accounts"
 
 
-def test_long_labels_and_words_are_cut_between_words() -> None:
-    long = account("the account of my second organisation " * 5, standing=Standing.COOLING, detail="very full " * 50)
+def test_each_program_can_be_connected_by_what_is_copied() -> None:
+    rows = inside(menu.build(snapshot(account()), NOW), "Connect a program")
 
-    label = row(long).label
-    assert label.startswith("the account of my second… — very full")
-    assert label.endswith("very full very…")
-    assert len(label) < 150
+    assert rows == (
+        Button("Copy the settings for Claude Code", CopySettings("claude-code")),
+        Button("Copy the settings for OpenCode", CopySettings("opencode")),
+        Button("Copy the settings for Claude Code in VS Code", CopySettings("vscode")),
+        Button("Copy the settings for your shell", CopySettings("shell")),
+        Separator(),
+        Button(f"Copy address {ADDRESS}", CopyAddress()),
+        Button("Copy key", CopyKey()),
+    )
+
+
+def test_no_program_can_be_connected_while_nothing_listens() -> None:
+    rows = inside(menu.build(snapshot(account(), address=""), NOW), "Connect a program")
+
+    settings = [row.action for row in rows if isinstance(row, Button) and row.label.startswith("Copy the settings")]
+    assert set(settings) == {None}
+    assert Button("Copy address", None) in rows
+
+
+def test_recent_moves_are_told_newest_first_with_their_reasons() -> None:
+    moves = tuple(Move(NOW - 60 * n, "Work", f"Home {n}", "5 h window full", AT) for n in range(20))
+    rows = inside(menu.build(snapshot(account(), moves=moves), NOW), "Recent moves")
+
+    assert len(rows) == menu.MOVES_SHOWN
+    assert rows[0] == Button(f"{clock_time(NOW, NOW)} Work → Home 0: 5 h window full", OpenDashboard("moves"))
+    assert rows[1].label.startswith(f"{clock_time(NOW - 60, NOW)} Work → Home 1: ")
+
+
+def test_every_strategy_can_be_chosen_and_the_present_one_is_marked() -> None:
+    rows = inside(menu.build(snapshot(account(), account("Home"), strategy=Strategy.STICKY), NOW), "Strategy: sticky")
+
+    choices = [row for row in rows if isinstance(row, Radio)]
+    assert [row.action for row in choices] == [Order("strategy", {"name": name.value}) for name in Strategy]
+    assert [row.label.partition(" — ")[0] for row in choices if row.checked] == ["sticky"]
+    assert all(len(row.label) <= menu.TEXT_LENGTH for row in choices)
+
+
+@pytest.mark.parametrize(("on", "text"), [(True, "off"), (False, "on")])
+def test_failover_is_switched_beside_the_strategies(on: bool, text: str) -> None:
+    shown = snapshot(account(), account("Home"), failover=on)
+
+    order = Order("failover", {"on": text == "on"})
+    assert Check("Failover: when an account cannot serve, others do", order, on) in flat(menu.build(shown, NOW))
+
+
+def test_a_strategy_is_a_choice_only_when_one_provider_has_several_accounts() -> None:
+    assert "Strategy: balanced" not in top(account(), account("Go", AccountKind.GO))
+    assert "Strategy: balanced" in top(account(), account("Go", AccountKind.GO), account("Home"))
+
+
+def test_every_order_of_the_menu_is_one_that_the_core_takes() -> None:
+    views = (account(pinned=True), account("Key", AccountKind.API_KEY), account("Go", AccountKind.GO, enabled=False))
+    rows = [row for pause in (None, Pause()) for row in flat(menu.build(snapshot(*views, pause=pause), NOW))]
+
+    orders = [row.action for row in rows if isinstance(getattr(row, "action", None), Order)]
+    for order in orders:
+        msgspec.convert(dict(order.arguments), COMMANDS[order.name].arguments)
+    names = {order.name for order in orders}
+    assert {"pin", "unpin", "enable", "disable", "plan_limits", "pause", "resume", "strategy", "config_set"} <= names
+
+
+def test_no_two_rows_that_stand_together_read_the_same() -> None:
+    kinds = {kind.value: kind for kind in AccountKind}
+    views = (account(label, kind, pinned=True, active=True) for label, kind in kinds.items())
+    moves = (Move(NOW, "Work", "Home", "full"),)
+    items = menu.build(snapshot(*views, account("Home"), moves=moves, failover=False), NOW)
+
+    for rows in (items, *(item.items for item in flat(items) if isinstance(item, Submenu))):
+        said = [item.label for item in rows if not isinstance(item, Separator)]
+        assert len(said) == len(set(said))
 
 
 @given(st.text(), st.text(), st.lists(st.text(min_size=1), max_size=6))
 def test_every_label_is_one_printable_line_of_bounded_length(label: str, detail: str, names: list[str]) -> None:
     windows = tuple(window(name) for name in names)
-    active = replace(account(windows=windows, active=True, reason=detail), label=label)
+    active = replace(account(windows=windows, active=True, reason=detail, email=label, plan=detail), label=label)
     resting = replace(account(standing=Standing.COOLING, detail=detail, pinned=True), label=label)
-    items = flat(menu.build(snapshot(active, resting), NOW, Glance(1, tuple(names))))
+    moves = (Move(NOW, label, label, detail),)
+    items = menu.build(snapshot(active, resting, moves=moves, version=label), NOW, Glance(1, tuple(names)))
 
-    for item in items:
-        if _has_label(item):
-            assert item.label.isprintable()
-            assert len(item.label) < 300
-            item.label.encode()
+    for said in labels(items):
+        assert said.isprintable()
+        assert 0 < len(said) < 300
+        said.encode()
     assert items[-1] == Button("Quit Tidegate", Quit())
-
-
-def test_every_strategy_can_be_chosen_and_the_present_one_is_marked() -> None:
-    rows = inside(menu.build(snapshot(account(), strategy=Strategy.STICKY), NOW), "Strategy: sticky")
-
-    assert [row.action for row in rows] == [Order("strategy", {"name": name.value}) for name in Strategy]
-    assert [row.label.partition(" — ")[0] for row in rows if row.checked] == ["sticky"]
-    assert all(len(row.label) <= menu.TEXT_LENGTH for row in rows)
-
-
-def test_for_how_long_all_accounts_last_stands_below_them() -> None:
-    shown = snapshot(account(), account("Home"), headroom_s={ProviderName.ANTHROPIC: 3 * 3_600.0})
-    items = menu.build(shown, NOW)
-
-    last = max(place for place, item in enumerate(items) if isinstance(item, Radio))
-    assert items[last + 1] == Line("At this rate all accounts last 3 h 00 min more")
 
 
 def test_tooltip_is_short_enough_for_windows() -> None:
     many = account("x" * 200, active=True, windows=tuple(window(f"window {n}") for n in range(9)))
 
     assert len(menu.tooltip(snapshot(many), NOW)) <= menu.TOOLTIP_LENGTH
-    assert menu.tooltip(snapshot(account(active=True, windows=(window(),))), NOW) == "Tidegate: Work — 5 h 62 %"
+    assert menu.tooltip(snapshot(account(active=True, windows=(window(),))), NOW) == "Tidegate: Work — 5 h 62 % used"
     assert menu.tooltip(snapshot(demo=True), NOW) == "Tidegate demo: No account yet"
 
 
-def test_next_change_is_the_first_end_of_a_rest_a_pin_or_a_window_that_is_still_to_come() -> None:
+def test_tooltip_says_what_stops_everything() -> None:
+    active = account(active=True)
+
+    assert menu.tooltip(snapshot(active, pause=Pause()), NOW) == "Tidegate: Paused: nothing is let through"
+    lost = snapshot(active, unreachable=(ProviderName.ANTHROPIC,))
+    assert menu.tooltip(lost, NOW) == "Tidegate: Anthropic cannot be reached; requests wait"
+    elsewhere = snapshot(active, unreachable=(ProviderName.OPENCODE_GO,))
+    assert menu.tooltip(elsewhere, NOW) == "Tidegate: Work — ready"
+
+
+def test_next_change_is_the_first_end_of_a_rest_a_pin_a_pause_or_a_window_that_is_still_to_come() -> None:
     views = (
         account(until_at=NOW + 300, pinned_until_at=NOW + 200),
         account(windows=(window(resets_at=NOW - 5), window(resets_at=NOW + 100))),
@@ -266,7 +325,5 @@ def test_next_change_is_the_first_end_of_a_rest_a_pin_or_a_window_that_is_still_
     assert menu.changes_at(snapshot(account()), NOW) is None
     dry = account(windows=(replace(window(resets_at=NOW + 100), dry_at=NOW + 50),))
     assert menu.changes_at(snapshot(dry), NOW) == NOW + 50
-
-
-def _has_label(item: Item) -> bool:
-    return not isinstance(item, Separator)
+    assert menu.changes_at(snapshot(dry, pause=Pause(NOW + 10)), NOW) == NOW + 10
+    assert menu.changes_at(snapshot(account(), pause=Pause()), NOW) is None

@@ -19,7 +19,7 @@ from core.model import (
     WindowView,
 )
 from core.wording import clock_time
-from tray.items import Button, Check, Item, Line, OpenDashboard, Order, SignIn, Submenu
+from tray.items import Button, Check, Item, OpenDashboard, Order, SignIn, Submenu
 from tray.menu import ADDING
 from tray.menu_account import ADD_KEY_PLACES, submenu, urgent
 
@@ -39,7 +39,8 @@ def rows(view: AccountView) -> dict[str, Item]:
 
 
 def read(view: AccountView) -> list[str]:
-    return [item.label for item in submenu(view, NOW).items if isinstance(item, Line)]
+    place = OpenDashboard("account-a1")
+    return [item.label for item in submenu(view, NOW).items if isinstance(item, Button) and item.action == place]
 
 
 def test_the_submenu_tells_what_the_row_has_no_room_for() -> None:
@@ -91,6 +92,16 @@ def test_an_account_can_be_pinned_switched_and_repaired() -> None:
         Button("Rename…", OpenDashboard("rename-a1")),
     ):
         assert offered[button.label] == button
+
+
+def test_an_account_among_others_can_be_moved_in_their_order() -> None:
+    others = [AccountId("a0"), WORK, AccountId("a2")]
+
+    among = submenu(account(), NOW, order=others).items
+
+    assert Button("Move up", Order("order", {"accounts": [WORK, "a0", "a2"]})) in among
+    assert Button("Move down", Order("order", {"accounts": ["a0", "a2", WORK]})) in among
+    assert "Move up" not in rows(account())
 
 
 @pytest.mark.parametrize(

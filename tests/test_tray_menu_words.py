@@ -37,19 +37,19 @@ ENDING = LoginHealth(LoginState.ENDING, AT)
 
 
 ROWS = [
-    ({"windows": (window(), window("7d", 0.12))}, "5 h 62 % · week 12 %"),
-    ({"windows": (window(resets_at=AT), window("7d", 0.12, AT))}, f"5 h 62 %, resets {CLOCK} · week 12 %"),
+    ({"windows": (window(), window("7d", 0.12))}, "5 h 62 % used · week 12 %"),
+    ({"windows": (window(resets_at=AT), window("7d", 0.12, AT))}, f"5 h 62 % used, resets {CLOCK} · week 12 %"),
     (
         {"windows": (window(utilization=0.1, resets_at=AT), window("7d", 0.8, AT))},
-        f"5 h 10 % · week 80 %, resets {CLOCK}",
+        f"5 h 10 % · week 80 % used, resets {CLOCK}",
     ),
-    ({"windows": (window(resets_at=NOW - 1),)}, "5 h 62 %"),
-    ({"windows": (replace(window(resets_at=AT + 1), dry_at=AT),)}, f"5 h 62 %, dry {CLOCK}"),
-    ({"windows": (replace(window(resets_at=AT), dry_at=NOW - 1),)}, f"5 h 62 %, resets {CLOCK}"),
+    ({"windows": (window(resets_at=NOW - 1),)}, "5 h 62 % used"),
+    ({"windows": (replace(window(resets_at=AT + 1), dry_at=AT),)}, f"5 h 62 % used, dry {CLOCK}"),
+    ({"windows": (replace(window(resets_at=AT), dry_at=NOW - 1),)}, f"5 h 62 % used, resets {CLOCK}"),
     ({"windows": ()}, "ready"),
     ({"windows": (window("moon_phase", None),)}, "moon phase –"),
     ({"windows": (replace(window("7d_oi", 0.4), family=ModelFamily("opus")),)}, "opus week 40 %"),
-    ({"windows": BOTH, "login": ENDING}, f"sign in again by {CLOCK} · 5 h 62 % · week 12 %"),
+    ({"windows": BOTH, "login": ENDING}, f"sign in again by {CLOCK} · 5 h 62 % used · week 12 %"),
     ({"borrowed_from": "OpenCode", "login": ENDING}, f"borrowed from OpenCode until {CLOCK}"),
     (
         {"standing": Standing.COOLING, "until_at": AT, "detail": "5 h window full", "windows": BOTH},

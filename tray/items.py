@@ -39,10 +39,36 @@ class CopyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class CopySettings:
+    """Put on the clipboard what a program (a name of `core.clients.CLIENTS`) needs in its settings."""
+
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenDashboard:
-    """Open the status page in the browser, with the dialog of the button whose id is `place`."""
+    """Open the status page in the browser: at the part with the id `place`, or with that button's dialog."""
 
     place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFolder:
+    """Show a folder in the file manager."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartAtLogin:
+    """Have the desktop start Tidegate when the person logs in, or no longer."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartAgain:
+    """Start a core in place of the one that has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +76,19 @@ class Quit:
     """Stop Tidegate."""
 
 
-Action = Order | SignIn | Import | CopyAddress | CopyKey | OpenDashboard | Quit
+Action = (
+    Order
+    | SignIn
+    | Import
+    | CopyAddress
+    | CopyKey
+    | CopySettings
+    | OpenDashboard
+    | OpenFolder
+    | StartAtLogin
+    | StartAgain
+    | Quit
+)
 
 
 # --- rows ------------------------------------------------------------------------------------------
@@ -58,7 +96,7 @@ Action = Order | SignIn | Import | CopyAddress | CopyKey | OpenDashboard | Quit
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something to read."""
+    """A heading or small print: keyboards and screen readers may pass over it."""
 
     label: str
 

@@ -1,20 +1,27 @@
 """The tray menu as values: what is shown for a snapshot, and what each row would do when it is clicked.
 
-The menu alone is a complete switcher, because some desktops open it on every click and offer nothing else.
+The menu alone is a complete switcher, because some desktops open it on every click and offer nothing else. What is
+wanted every day stands in it, in the order in which it matters; the rest is in submenus.
 """
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from core import deeds
+from core.clients import CLIENTS, places
 from core.import_glance import Glance
-from core.model import AccountKind, AccountView, ProviderName, Snapshot, Standing, Strategy
-from core.wording import STRATEGY_WORDS, TERMS, clock_time, headroom_text
+from core.model import AccountKind, AccountView, Move, ProviderName, Snapshot, Strategy
+from core.wording import FAILOVER_OFF_TEXT, PROVIDER_NAMES, STRATEGY_WORDS, TERMS, clock_time, pause_text
+from core.words import N_, ngettext
+from core.words import translate as _
 from tray import menu_account
 from tray.items import (
     Action,
     Button,
     CopyAddress,
     CopyKey,
+    CopySettings,
     Import,
     Item,
     Line,
@@ -26,159 +33,181 @@ from tray.items import (
     SignIn,
     Submenu,
 )
-from tray.menu_words import TEXT_LENGTH, label_of, row, shorten
+from tray.menu_preferences import Desk, preferences
+from tray.menu_switcher import in_groups, nobody, switcher
+from tray.menu_words import TEXT_LENGTH, button, label_of, row, shorten, switch, tell
 
-PROVIDER_NAMES = {
-    ProviderName.ANTHROPIC: "Claude",
-    ProviderName.OPENCODE_GO: "OpenCode Go",
-}
 ADDING: tuple[tuple[str, Action], ...] = (
-    ("Claude login…", SignIn(AccountKind.CLAUDE)),
-    ("Console login for an API key…", SignIn(AccountKind.API_KEY)),
-    ("Anthropic API key…", OpenDashboard(menu_account.ADD_KEY_PLACES[AccountKind.API_KEY])),
-    ("OpenCode Go key…", OpenDashboard(menu_account.ADD_KEY_PLACES[AccountKind.GO])),
-    ("Import from other programs…", OpenDashboard("add-by-import")),
+    (N_("Claude login…"), SignIn(AccountKind.CLAUDE)),
+    (N_("Console login for an API key…"), SignIn(AccountKind.API_KEY)),
+    (N_("Anthropic API key…"), OpenDashboard(menu_account.ADD_KEY_PLACES[AccountKind.API_KEY])),
+    (N_("OpenCode Go key…"), OpenDashboard(menu_account.ADD_KEY_PLACES[AccountKind.GO])),
+    (N_("Import from other programs…"), OpenDashboard("add-by-import")),
 )
 TERMS_WIDTH = 60
 TOOLTIP_LENGTH = 127
 """Windows cuts a longer tooltip in the middle of a word."""
+URGENT_ROWS = 4
+"""Accounts that need their person, at the top: the switcher must stay in sight."""
+MOVES_SHOWN = 8
+"""The status page has all that are kept."""
 
 
-def build(snapshot: Snapshot, now: float, found: Glance | None = None) -> tuple[Item, ...]:
+def build(snapshot: Snapshot, now: float, found: Glance | None = None, desk: Desk = Desk()) -> tuple[Item, ...]:  # noqa: B008 - immutable
     """The whole menu for a snapshot. `found`: what other programs have, offered while there is no account."""
     return (
-        *_about_the_state(snapshot),
-        *_wanted(snapshot, now, found),
-        *_switcher(snapshot, now),
-        *((_accounts(snapshot, now), _strategies(snapshot.strategy)) if snapshot.accounts else ()),
+        *_set_apart(_about_the_state(snapshot, now)),
+        *_set_apart(_wanted(snapshot, now, found)),
+        *switcher(snapshot, now),
+        *_accounts(snapshot, now),
         _adding(),
+        *_strategies(snapshot),
+        *_moves(snapshot.moves, now),
         Separator(),
-        Button(f"Copy address  {snapshot.address}".rstrip(), CopyAddress() if snapshot.address else None),
-        Button("Copy key", CopyKey()),
-        Button("Open dashboard", OpenDashboard()),
+        Button(_("Open dashboard"), OpenDashboard()),
+        _connecting(snapshot.address),
+        *_pausing(snapshot),
+        preferences(snapshot, desk),
         Separator(),
-        Button("Quit Tidegate", Quit()),
+        Button(_("Quit Tidegate"), Quit()),
     )
 
 
 def tooltip(snapshot: Snapshot, now: float) -> str:
     """One line for the mouse that rests on the icon, cut between words."""
-    view = snapshot.active
-    text = row(view, now) if view else _nobody(snapshot.accounts, now)
-    return shorten(f"Tidegate{' demo' if snapshot.demo else ''}: {text}", TOOLTIP_LENGTH)
+    name = _("Tidegate demo") if snapshot.demo else "Tidegate"
+    return shorten(_("{topic}: {words}").format(topic=name, words=_briefly(snapshot, now)), TOOLTIP_LENGTH)
 
 
 def changes_at(snapshot: Snapshot, now: float) -> float | None:
-    """When something shown ends by itself (a rest, a window, a pin), None when nothing does."""
-    moments = (moment for view in snapshot.accounts for moment in _moments(view))
+    """When something shown ends by itself (a rest, a window, a pin, a pause), None when nothing does."""
+    moments = [moment for view in snapshot.accounts for moment in _moments(view)]
+    if snapshot.pause and snapshot.pause.until_at is not None:
+        moments.append(snapshot.pause.until_at)
     return min((moment for moment in moments if moment > now), default=None)
 
 
-# --- groups ----------------------------------------------------------------------------------------
+# --- what is so, and what is wanted ----------------------------------------------------------------
 
 
-def _about_the_state(snapshot: Snapshot) -> Iterator[Item]:
+def _about_the_state(snapshot: Snapshot, now: float) -> Iterator[Item]:
+    """What is not as usual, with the way out of it."""
     if snapshot.demo:
-        yield Line("Demo: simulated accounts")
+        yield tell(_("Demo: simulated accounts"))
     if not snapshot.address:
-        yield Line("Not listening")
+        yield tell(_("Not listening: no program can reach Tidegate"))
+    if snapshot.pause:
+        yield tell(pause_text(snapshot.pause, now))
+        yield from map(button, deeds.pausing(snapshot.pause))
+    yield from (tell(_unreachable(provider)) for provider in snapshot.unreachable)
+    if not snapshot.failover and len(snapshot.accounts) > 1:
+        yield tell(_(FAILOVER_OFF_TEXT))
 
 
 def _wanted(snapshot: Snapshot, now: float, found: Glance | None) -> Iterator[Item]:
     """What waits for the person."""
-    rows = [button for view in snapshot.accounts if (button := menu_account.urgent(view, now))]
+    wanted = [wish for view in snapshot.accounts if (wish := menu_account.urgent(view, now))]
+    yield from wanted[:URGENT_ROWS]
+    if others := [(wish.label, wish) for wish in wanted[URGENT_ROWS:]]:
+        label = ngettext("{count} more account needs you", "{count} more accounts need you", len(others))
+        yield Submenu(label.format(count=len(others)), in_groups(others))
     if found is not None and found.accounts and not snapshot.accounts:
-        rows.append(Button(_offer(found), Import()))
-    if rows:
-        yield from rows
-        yield Separator()
+        yield Button(_offer(found), Import())
 
 
-def _switcher(snapshot: Snapshot, now: float) -> Iterator[Item]:
-    """Per provider: who serves and why, one row per account, for how long all last, the way out of a pin."""
-    providers = tuple(dict.fromkeys(view.provider for view in snapshot.accounts))
-    if not providers:
-        yield Line(_nobody((), now))
-        yield Separator()
-    for provider in providers:
-        views = tuple(view for view in snapshot.accounts if view.provider is provider)
-        headline = _headline(views, now)
-        yield Line(headline if len(providers) == 1 else f"{PROVIDER_NAMES[provider]} · {headline}")
-        for view in views:
-            yield Radio(row(view, now), _click(view), checked=view.active)
-        if lasting := headroom_text(snapshot, provider):
-            yield Line(lasting)
-        yield from (Button(_unpin_label(view, now), _unpin(provider)) for view in views if view.pinned)
-        yield Separator()
+def _set_apart(items: Iterator[Item]) -> tuple[Item, ...]:
+    """A group of its own, unless it is empty."""
+    group = tuple(items)
+    return (*group, Separator()) if group else ()
 
 
-def _accounts(snapshot: Snapshot, now: float) -> Submenu:
-    return Submenu("Accounts", tuple(menu_account.submenu(view, now) for view in snapshot.accounts))
+def _unreachable(provider: ProviderName) -> str:
+    return _("{provider} cannot be reached; requests wait").format(provider=PROVIDER_NAMES[provider])
 
 
-def _strategies(current: Strategy) -> Submenu:
-    def row_of(name: Strategy) -> Radio:
-        label = shorten(f"{name} — {STRATEGY_WORDS[name]}", TEXT_LENGTH)
-        return Radio(label, Order("strategy", {"name": name.value}), checked=name is current)
-
-    return Submenu(f"Strategy: {current}", tuple(map(row_of, Strategy)))
-
-
-def _adding() -> Submenu:
-    terms = (Line(line) for line in textwrap.wrap(TERMS, TERMS_WIDTH))
-    return Submenu("Add account", (*(Button(label, action) for label, action in ADDING), Separator(), *terms))
-
-
-# --- words -----------------------------------------------------------------------------------------
-
-
-def _headline(views: Sequence[AccountView], now: float) -> str:
-    active = next((view for view in views if view.active), None)
-    if active is None:
-        return _nobody(views, now)
-    return f"{label_of(active)}: {shorten(active.reason, TEXT_LENGTH)}" if active.reason else label_of(active)
-
-
-def _nobody(views: Sequence[AccountView], now: float) -> str:
-    """Why no account serves, with the nearest way out first."""
-    if not views:
-        return "No account yet"
-    resting = [view for view in views if view.standing is Standing.COOLING]
-    until = min((view.until_at for view in resting if view.until_at is not None), default=None)
-    if until is not None:
-        return f"Nobody can serve before {clock_time(until, now)}"
-    standings = {view.standing for view in views}
-    if standings == {Standing.DISABLED}:
-        return "All accounts are disabled"
-    if Standing.LOCKED in standings:
-        return "Unlock the keychain to go on"
-    if Standing.SIGN_IN in standings:
-        return "Sign in again to go on"
-    return "Nobody can serve now" if resting else "No account has served yet"
+def _briefly(snapshot: Snapshot, now: float) -> str:
+    if snapshot.pause:
+        return pause_text(snapshot.pause, now)
+    view = snapshot.active
+    if view and view.provider in snapshot.unreachable:
+        return _unreachable(view.provider)
+    return row(view, now) if view else nobody(snapshot.accounts, now)
 
 
 def _offer(found: Glance) -> str:
-    noun = "account" if found.accounts == 1 else "accounts"
-    return shorten(f"Import {found.accounts} {noun} found ({', '.join(found.programs)})…", TEXT_LENGTH)
+    label = ngettext(
+        "Import {count} account found ({programs})…", "Import {count} accounts found ({programs})…", found.accounts
+    )
+    return shorten(label.format(count=found.accounts, programs=", ".join(found.programs)), TEXT_LENGTH)
 
 
-def _unpin_label(view: AccountView, now: float) -> str:
-    until = f" (pinned until {clock_time(view.pinned_until_at, now)})" if view.pinned_until_at is not None else ""
-    return f"Unpin {label_of(view)}{until}"
+# --- submenus --------------------------------------------------------------------------------------
 
 
-def _unpin(provider: ProviderName) -> Order:
-    return Order("unpin", {"provider": provider})
+def _accounts(snapshot: Snapshot, now: float) -> Iterator[Item]:
+    """Everything about each account; the only one needs no list."""
+    match snapshot.accounts:
+        case ():
+            return
+        case (view,):
+            yield menu_account.submenu(view, now, _("Account {account}").format(account=label_of(view)))
+        case views:
+            order = [view.id for view in views]
+            rows = [(label_of(view), menu_account.submenu(view, now, order=order)) for view in views]
+            yield Submenu(_("Accounts"), in_groups(rows))
 
 
-def _click(view: AccountView) -> Action | None:
-    match view.standing:
-        case Standing.READY | Standing.COOLING:
-            return Order("pin", {"account": view.id})
-        case Standing.SIGN_IN:
-            return menu_account.remedy_action(view)
-        case Standing.LOCKED | Standing.DISABLED:
-            return None
+def _adding() -> Submenu:
+    terms = (Line(line) for line in textwrap.wrap(_(TERMS), TERMS_WIDTH))
+    return Submenu(_("Add account"), (*(Button(_(label), action) for label, action in ADDING), Separator(), *terms))
+
+
+def _strategies(snapshot: Snapshot) -> Iterator[Item]:
+    """Who goes first, and whether others take over: once there is something to choose from."""
+    providers = [view.provider for view in snapshot.accounts]
+    if len(providers) == len(set(providers)):
+        return
+
+    def radio(name: Strategy) -> Radio:
+        label = shorten(f"{name} — {STRATEGY_WORDS[name]}", TEXT_LENGTH)
+        return Radio(label, Order("strategy", {"name": name.value}), checked=name is snapshot.strategy)
+
+    title = _("Strategy: {strategy}").format(strategy=snapshot.strategy)
+    words = _("Failover: when an account cannot serve, others do")
+    failover = replace(deeds.failover(on=snapshot.failover), label=words)
+    yield Submenu(title, (*map(radio, Strategy), Separator(), switch(failover)))
+
+
+def _moves(moves: Sequence[Move], now: float) -> Iterator[Item]:
+    if moves:
+        yield Submenu(_("Recent moves"), tuple(tell(_move(move, now), "moves") for move in moves[:MOVES_SHOWN]))
+
+
+def _move(move: Move, now: float) -> str:
+    source, target = (shorten(label, TEXT_LENGTH // 3) for label in (move.source, move.target))
+    return f"{clock_time(move.at, now)} {source} → {target}: {shorten(move.text, TEXT_LENGTH)}"
+
+
+def _connecting(address: str) -> Submenu:
+    def can(action: Action) -> Action | None:
+        return action if address else None
+
+    settings = (
+        Button(_("Copy the settings for {program}").format(program=client.name), can(CopySettings(name)))
+        for name, client in CLIENTS.items()
+        if places(client, "~", {})  # where it has one place on a machine, and not one in each project
+    )
+    copy_address = _("Copy address {address}").format(address=address).rstrip()
+    return Submenu(
+        _("Connect a program"),
+        (*settings, Separator(), Button(copy_address, can(CopyAddress())), Button(_("Copy key"), CopyKey())),
+    )
+
+
+def _pausing(snapshot: Snapshot) -> Iterator[Item]:
+    """A way to stop; the way on stands at the top."""
+    if snapshot.accounts and not snapshot.pause:
+        yield Submenu(_("Pause"), tuple(map(button, deeds.pausing(None))))
 
 
 def _moments(view: AccountView) -> Iterator[float]:

@@ -1,13 +1,14 @@
 """The part of the menu that is about one account: what it needs, what it is, what can be done with it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from core import deeds
-from core.deeds import Deed, Remedy
-from core.model import AccountKind, AccountView, Standing
+from core.deeds import Remedy
+from core.model import AccountId, AccountKind, AccountView, Standing
 from core.wording import KIND_NAMES, age_text, clock_time, notes, outlooks
-from tray.items import Action, Button, Check, Item, Line, OpenDashboard, Order, Separator, SignIn, Submenu
-from tray.menu_words import TEXT_LENGTH, label_of, shorten
+from core.words import translate as _
+from tray.items import Action, Button, Item, OpenDashboard, Separator, SignIn, Submenu
+from tray.menu_words import button, label_of, switch, tell
 
 ADD_KEY_PLACES = {AccountKind.API_KEY: "add-api-key", AccountKind.GO: "add-go"}
 """The status page's buttons: a key is typed where it is not shown, which a menu cannot offer."""
@@ -28,35 +29,44 @@ def urgent(view: AccountView, now: float) -> Button | None:
     """The row at the top of the menu for an account that needs its person. None for one that is switched off."""
     if not view.enabled:
         return None
-    action, label = remedy_action(view), label_of(view)
-    ends_at, ended = view.login.ends_at, view.standing is Standing.SIGN_IN
+    time = "" if view.login.ends_at is None else clock_time(view.login.ends_at, now)
+    wish = _wish(view)
+    return Button(wish.format(account=label_of(view), time=time), remedy_action(view)) if wish else None
+
+
+def _wish(view: AccountView) -> str:
+    """What is asked of the person, with holes for the account and for until when there is time; empty for nothing."""
+    ended, dated = view.standing is Standing.SIGN_IN, view.login.ends_at is not None
     match deeds.remedy(view):
+        case Remedy.SIGN_IN if ended:
+            return _("Sign in again: {account}")
         case Remedy.SIGN_IN:
-            when = "" if ended else " soon" if ends_at is None else f" by {clock_time(ends_at, now)}"
-            return Button(f"Sign in again{when}: {label}", action)
+            return _("Sign in again by {time}: {account}") if dated else _("Sign in again soon: {account}")
+        case Remedy.OWN_LOGIN if dated and not ended:
+            return _("Make {account} Tidegate's own… (borrowed until {time})")
         case Remedy.OWN_LOGIN:
-            until = "" if ended or ends_at is None else f" (borrowed until {clock_time(ends_at, now)})"
-            return Button(f"Make {label} Tidegate's own…{until}", action)
+            return _("Make {account} Tidegate's own…")
         case Remedy.KEY:
-            return Button(f"Add another key for {label}…", action)
+            return _("Add another key for {account}…")
         case None:
-            return None
+            return ""
 
 
-def submenu(view: AccountView, now: float) -> Submenu:
-    """Everything about one account."""
+def submenu(view: AccountView, now: float, title: str = "", order: Sequence[AccountId] = ()) -> Submenu:
+    """Everything about one account. `order` is that of all accounts, where there is one to change."""
     return Submenu(
-        label_of(view),
+        title or label_of(view),
         (
-            *(Line(shorten(text, TEXT_LENGTH)) for text in _about(view, now)),
+            *(tell(text, f"account-{view.id}") for text in _about(view, now)),
             Separator(),
             *_signing_in(view),
-            *_buttons(deeds.pinning(view)),
-            *(Check(switch.label, _order(switch.turn_over), switch.on) for switch in deeds.switches(view)),
+            *map(button, deeds.pinning(view)),
+            *map(switch, deeds.switches(view)),
             Separator(),
-            *_buttons(deeds.repairs(view)),
-            Button("Rename…", OpenDashboard(f"rename-{view.id}")),
-            Submenu("Remove…", tuple(_buttons(deeds.removals(view)))),
+            *map(button, deeds.moves(order, view.id) if order else ()),
+            *map(button, deeds.repairs(view)),
+            Button(_("Rename…"), OpenDashboard(f"rename-{view.id}")),
+            Submenu(_("Remove…"), tuple(map(button, deeds.removals(view)))),
         ),
     )
 
@@ -67,23 +77,15 @@ def _about(view: AccountView, now: float) -> Iterator[str]:
     yield from (f"{said[:1].upper()}{said[1:]}" for said in outlooks(view, now))
     age = age_text(max((window.seen_at for window in view.windows), default=0.0), now)
     if age:
-        yield f"Quota {age}"
+        yield _("Quota {age}").format(age=age)
 
 
 def _signing_in(view: AccountView) -> Iterator[Item]:
     match deeds.remedy(view):
         case Remedy.OWN_LOGIN:
-            yield Button("Make it Tidegate's own…", remedy_action(view))
+            yield Button(_("Make it Tidegate's own…"), remedy_action(view))
         case Remedy.KEY:
-            yield Button("Add another key…", remedy_action(view))
+            yield Button(_("Add another key…"), remedy_action(view))
         case Remedy.SIGN_IN | None:
             if view.kind is AccountKind.CLAUDE:
-                yield Button("Sign in again…", SignIn(view.kind))
-
-
-def _buttons(offered: Iterable[Deed]) -> Iterator[Item]:
-    yield from (Button(shorten(deed.label, TEXT_LENGTH), _order(deed)) for deed in offered)
-
-
-def _order(deed: Deed) -> Order:
-    return Order(deed.order, deed.arguments)
+                yield Button(_("Sign in again…"), SignIn(view.kind))

@@ -26,10 +26,10 @@ from core.model import (
     WindowFilled,
     WindowReset,
 )
-from core.wording import PROVIDER_NAMES, clock_time, percent, window_name
+from core.wording import PROVIDER_NAMES, clock_time, on_clock, percent, until, window_name
+from core.words import translate as _
 
 _DAY_MIN = 24 * 60
-DETAILS = NotificationAction("Details")
 
 
 def label(pool: Pool, id_: AccountId) -> str:
@@ -58,54 +58,82 @@ def notification(event: Event, pool: Pool, now: float) -> Notification | None:
             return None
     match event:
         case FailedOver(source=source, target=target, text=text, until_at=until_at):
-            until = f" until {clock_time(until_at, now)}" if until_at is not None else ""
             title = f"{label(pool, source)} → {label(pool, target)}"
-            body = f"{text[:1].upper()}{text[1:]}{until}."
-            back = NotificationAction("Switch back", "pin", {"account": source})
-            return Notification(title, body, key="failover", actions=(back, DETAILS))
-        case AllSpent(account=str() as stays_with, ready_at=ready_at, family=family):
-            title = f"{label(pool, stays_with)} is spent{f' for {family}' if family else ''}, and failover is off"
-            until = f" until {clock_time(ready_at, now)}" if ready_at else ""
-            body = f"Nothing is served{until}, unless you choose another account."
-            on = NotificationAction("Switch failover on", "config_set", {"key": "failover", "text": "on"})
-            return Notification(title, body, key="all-spent", urgent=True, actions=(on, DETAILS))
-        case AllSpent(ready_at=ready_at, family=family):
-            title = f"All accounts are spent for {family}" if family else "All accounts are spent"
-            body = f"The first is ready at {clock_time(ready_at, now)}." if ready_at else "None of them can serve now."
-            return Notification(title, body, key="all-spent", urgent=True)
+            body = _sentence(text if until_at is None else until(until_at, now, text))
+            back = NotificationAction(_("Switch back"), "pin", {"account": source})
+            return Notification(title, body, key="failover", actions=(back, _details()))
+        case AllSpent():
+            return _all_spent(event, pool, now)
         case LoginRequired(account=account, text=text):
-            return Notification(f"Sign in again: {label(pool, account)}", text, key=f"login-{account}", urgent=True)
+            title = _("Sign in again: {account}").format(account=label(pool, account))
+            return Notification(title, text, key=f"login-{account}", urgent=True)
         case ClientNotServed(account=account, text=text):
-            return Notification(f"{label(pool, account)} does not serve this program", text, key=f"client-{account}")
+            title = _("{account} does not serve this program").format(account=label(pool, account))
+            return Notification(title, text, key=f"client-{account}")
         case WindowFilled():
             return _filled(event, label(pool, event.account), now)
         case WindowReset(account=account, window=window):
-            body = f"The {window_name(window)} window has begun anew."
-            return Notification(f"{label(pool, account)} has quota again", body, key=f"reset-{account}")
+            title = _("{account} has quota again").format(account=label(pool, account))
+            body = _("The {window} window has begun anew.").format(window=window_name(window))
+            return Notification(title, body, key=f"reset-{account}")
         case ExtraUsageBegan(account=account):
-            body = "Its plan is spent, and what is asked now is paid beyond it."
-            stop = NotificationAction("Keep to the plan", "plan_limits", {"account": account, "on": True})
-            return Notification(
-                f"{label(pool, account)} uses paid extra usage", body, key=f"paid-{account}", actions=(stop, DETAILS)
-            )
+            title = _("{account} uses paid extra usage").format(account=label(pool, account))
+            body = _("Its plan is spent, and what is asked now is paid beyond it.")
+            stop = NotificationAction(_("Keep to the plan"), "plan_limits", {"account": account, "on": True})
+            return Notification(title, body, key=f"paid-{account}", actions=(stop, _details()))
         case ProviderLost(provider=provider, text=text):
-            body = f"{text[:1].upper()}{text[1:]}. Requests wait until it answers again."
-            return Notification(f"{PROVIDER_NAMES[provider]} cannot be reached", body, key=f"lost-{provider}")
+            title = _("{provider} cannot be reached").format(provider=PROVIDER_NAMES[provider])
+            body = " ".join((_sentence(text), _("Requests wait until it answers again.")))
+            return Notification(title, body, key=f"lost-{provider}")
         case ProviderBack(provider=provider):
-            return Notification(f"{PROVIDER_NAMES[provider]} is back", "", key=f"lost-{provider}")
+            title = _("{provider} is back").format(provider=PROVIDER_NAMES[provider])
+            return Notification(title, "", key=f"lost-{provider}")
         case SessionMoved() | CooldownStarted() | LoginRenewed() | RenewalFailed() | Changed():
             return None
         case _:
             assert_never(event)
 
 
+def _all_spent(event: AllSpent, pool: Pool, now: float) -> Notification:
+    time, model = clock_time(event.ready_at, now) if event.ready_at else "", event.family
+    if event.account is not None:
+        return _one_spent(label(pool, event.account), model, time)
+    title = _("All accounts are spent for {model}").format(model=model) if model else _("All accounts are spent")
+    body = _("The first is ready at {time}.").format(time=time) if time else _("None of them can serve now.")
+    return Notification(title, body, key="all-spent", urgent=True)
+
+
+def _one_spent(account: str, model: str | None, time: str) -> Notification:
+    """The only one that may serve, since failover is off."""
+    title = _("{account} is spent, and failover is off")
+    if model:
+        title = _("{account} is spent for {model}, and failover is off")
+    body = _("Nothing is served, unless you choose another account.")
+    if time:
+        body = _("Nothing is served until {time}, unless you choose another account.").format(time=time)
+    on = NotificationAction(_("Switch failover on"), "failover", {"on": True})
+    told = title.format(account=account, model=model)
+    return Notification(told, body, key="all-spent", urgent=True, actions=(on, _details()))
+
+
 def _filled(event: WindowFilled, name: str, now: float) -> Notification:
-    window, key = event.window, f"window-{event.account}-{event.window.name}"
-    spent = f"{window_name(window)} at {percent(window.utilization)}"
-    resets = "" if window.resets_at is None else f"resets at {clock_time(window.resets_at, now)}"
-    if event.dry_at is None:
-        return Notification(f"{name}: {spent}", f"{resets[:1].upper()}{resets[1:]}.", key=key)
-    dry = f"at this pace it is full at {clock_time(event.dry_at, now)}"
-    if event.alert is Alert.DRY:
-        return Notification(f"{name} runs dry at {clock_time(event.dry_at, now)}", f"{spent}; {resets}.", key=key)
-    return Notification(f"{name}: {spent}", f"{dry[:1].upper()}{dry[1:]}; {resets}.", key=key)
+    window = event.window
+    spent = _("{window} at {percent}").format(window=window_name(window), percent=percent(window.utilization))
+    resets = "" if window.resets_at is None else _("resets {when}").format(when=on_clock(window.resets_at, now))
+    dry = "" if event.dry_at is None else clock_time(event.dry_at, now)
+    if dry and event.alert is Alert.DRY:
+        title, body = _("{account} runs dry at {time}").format(account=name, time=dry), _sentence(spent, resets)
+    else:
+        full = _("at this pace it is full at {time}").format(time=dry) if dry else ""
+        title, body = f"{name}: {spent}", _sentence(full, resets)
+    return Notification(title, body, key=f"window-{event.account}-{window.name}")
+
+
+def _details() -> NotificationAction:
+    return NotificationAction(_("Details"))
+
+
+def _sentence(*parts: str) -> str:
+    """Parts of a sentence as one."""
+    said = "; ".join(filter(None, parts))
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
