@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.autostart import Status
 from core.errors import TidegateError
 from core.import_glance import Glance
 from core.model import (
@@ -15,15 +17,32 @@ from core.model import (
     AccountKind,
     AccountView,
     Level,
+    LoginHealth,
+    LoginState,
     Notification,
+    NotificationAction,
     ProviderName,
     Snapshot,
     Standing,
     WindowView,
 )
-from tray.app import REDRAW_S, App
+from tray.app import REDRAW_S, App, End
 from tray.backend import Backend
-from tray.items import Action, CopyAddress, CopyKey, Import, OpenDashboard, Order, Quit, SignIn
+from tray.icon_colours import Panel
+from tray.items import (
+    Action,
+    CopyAddress,
+    CopyKey,
+    CopySettings,
+    Import,
+    OpenDashboard,
+    OpenFolder,
+    Order,
+    Quit,
+    SignIn,
+    StartAgain,
+    StartAtLogin,
+)
 from tray.toolkit import Menu
 
 SECONDS = 10.0
@@ -62,6 +81,9 @@ class FakeCore:
         self.done: list[tuple[str, dict[str, object]]] = []
         self.looks = 0
         self.changed: Callable[[], None] = lambda: None
+        self.fail: Callable[[str], None] = lambda _: None
+        self.ring: Callable[[], None] = lambda: None
+        self.finished = False
         self.notify: Callable[[Notification], None] = lambda _: None
         self.found: Callable[[Glance], None] = lambda _: None
         self.taken_over = 0
@@ -74,14 +96,26 @@ class FakeCore:
         self.news.tell()
         return self.picture
 
-    def do(self, name: str, **arguments: object) -> None:
+    def do(self, name: str, /, **arguments: object) -> None:
         if name == "unpin":
             raise RuntimeError("a defect of the core")
         self.done.append((name, arguments))
         self.news.tell()
 
-    def subscribe(self, changed: Callable[[], None], notify: Callable[[Notification], None]) -> None:
-        self.changed, self.notify = changed, notify
+    @contextmanager
+    def subscribed(
+        self, changed: Callable[[], None], notify: Callable[[Notification], None], ended: Callable[[str], None]
+    ) -> Iterator[None]:
+        self.changed, self.notify, self.fail = changed, notify, ended
+        yield
+
+    @contextmanager
+    def answering(self, shows: Callable[[], None]) -> Iterator[None]:
+        self.ring = shows
+        yield
+
+    def finish(self) -> None:
+        self.finished = True
 
     def local_key(self) -> str:
         return "tg-secret"
@@ -147,6 +181,13 @@ class FakeNotifier:
     def __init__(self, news: News) -> None:
         self.news = news
         self.shown: list[Notification] = []
+        self.works: bool | None = None
+
+    def listen(self, pressed: Callable[[NotificationAction], None], changed: Callable[[], None]) -> None:
+        self.press, self.changed = pressed, changed
+
+    def available(self) -> bool | None:
+        return self.works
 
     def show(self, notification: Notification) -> None:
         self.shown.append(notification)
@@ -162,7 +203,8 @@ class Tray:
         self.notifier = FakeNotifier(self.news)
         self.opened: list[str] = []
         self.made: list[FakeIcon] = []
-        backend = Backend(self._make, (16, 22))
+        self.panel = Panel.DARK
+        backend = Backend(self._make, (16, 22), lambda: self.panel)
         self.app = App(self.core, backend, self.notifier, self._open, **options)
         self.icon = self.made[0]
 
@@ -225,11 +267,20 @@ def test_click_gives_the_core_its_command(action: Action, command: tuple[str, di
         tray.news.until(lambda: tray.core.done == [command])
 
 
+def test_an_order_may_have_an_argument_that_is_called_name() -> None:
+    with running() as tray:
+        (view,) = tray.core.picture.accounts
+        tray.core.picture = replace(tray.core.picture, accounts=(view, replace(view, id=AccountId("home"))))
+        tray.click(Order("strategy", {"name": "sticky"}))
+
+        tray.news.until(lambda: tray.core.done == [("strategy", {"name": "sticky"})])
+
+
 def test_icon_is_shown_in_every_size_with_its_tooltip() -> None:
     with running() as tray:
         assert tray.icon.visible
         assert [image.size for image in tray.icon.icons[-1]] == [(16, 16), (22, 22)]
-        assert tray.icon.title == "Tidegate: Work — 5 h 10 %"
+        assert tray.icon.title == "Tidegate: Work — 5 h 10 % used"
 
 
 def test_burst_of_changes_is_drawn_once_and_shows_the_last() -> None:
@@ -239,7 +290,7 @@ def test_burst_of_changes_is_drawn_once_and_shows_the_last() -> None:
             tray.core.picture = snapshot(percent / 1000)
             tray.core.changed()
 
-        tray.news.until(lambda: tray.icon.title == "Tidegate: Work — 5 h 100 %")
+        tray.news.until(lambda: tray.icon.title == "Tidegate: Work — 5 h 100 % used")
         assert tray.core.looks - looks <= 2
         assert tray.icon.menus - menus <= 2
 
@@ -247,7 +298,7 @@ def test_burst_of_changes_is_drawn_once_and_shows_the_last() -> None:
 def test_change_that_nobody_can_see_redraws_nothing() -> None:
     with running() as tray:
         icons, menus = len(tray.icon.icons), tray.icon.menus
-        tray.core.picture = replace(tray.core.picture, at=5.0, version="2")
+        tray.core.picture = replace(snapshot(served=9, in_flight=1), at=5.0)
         looks = tray.core.looks
 
         tray.core.changed()
@@ -266,7 +317,7 @@ def test_end_of_a_rest_is_drawn_without_an_event() -> None:
 
         tray.core.picture = snapshot()
 
-        tray.news.until(lambda: tray.icon.title == "Tidegate: Work — 5 h 10 %")
+        tray.news.until(lambda: tray.icon.title == "Tidegate: Work — 5 h 10 % used")
 
 
 def test_messages_of_the_core_are_shown() -> None:
@@ -348,6 +399,74 @@ def test_key_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tray.notifier.shown[0].title == "The key is on the clipboard"
 
 
+def test_settings_of_a_program_are_copied_and_the_file_they_belong_in_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "wl-copy"
+    program.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path}/copied\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    with running() as tray:
+        tray.click(CopySettings("claude-code"))
+
+        tray.news.until(lambda: tray.notifier.shown)
+    copied = json.loads((tmp_path / "copied").read_text())
+    assert copied["env"] == {"ANTHROPIC_BASE_URL": "http://127.0.0.1:8433", "ANTHROPIC_AUTH_TOKEN": "tg-secret"}
+    assert tray.notifier.shown[0].title == "The settings for Claude Code are on the clipboard"
+    assert tray.notifier.shown[0].body == "Merge them into ~/.claude/settings.json"
+
+
+def test_without_a_clipboard_the_command_that_prints_a_programs_settings_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with running() as tray:
+        tray.click(CopySettings("opencode"))
+
+        tray.news.until(lambda: tray.notifier.shown)
+    assert "tidegate connect opencode --print" in tray.notifier.shown[0].body
+    assert "tg-secret" not in tray.notifier.shown[0].body
+
+
+def test_the_log_files_are_shown_by_the_file_manager(tmp_path: Path) -> None:
+    with running(log_folder=str(tmp_path)) as tray:
+        tray.click(OpenFolder(str(tmp_path)))
+
+        tray.news.until(lambda: tray.opened == [tmp_path.as_uri()])
+
+
+class FakeAutostart:
+    """A desktop that starts what it is told to."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+    def status(self) -> Status:
+        return Status(self.on, "")
+
+    def switch_on(self) -> Status:
+        self.on = True
+        return self.status()
+
+    def switch_off(self) -> Status:
+        self.on = False
+        return self.status()
+
+
+def test_start_at_login_is_switched_and_the_menu_then_offers_the_way_back() -> None:
+    autostart = FakeAutostart()
+    with running(autostart=autostart) as tray:
+        tray.news.until(lambda: any(getattr(row, "key", None) == StartAtLogin(on=True) for row in rows(tray.icon.menu)))
+        menus = tray.icon.menus
+        tray.click(StartAtLogin(on=True))
+        tray.news.until(lambda: tray.icon.menus > menus)
+        assert autostart.on
+
+        tray.click(StartAtLogin(on=False))
+        tray.news.until(lambda: not autostart.on)
+
+
 def test_click_that_fails_is_logged_and_the_next_one_works(caplog: pytest.LogCaptureFixture) -> None:
     with running() as tray:
         tray.core.picture = snapshot(pinned=True)
@@ -380,6 +499,16 @@ def test_core_that_cannot_stop_yet_keeps_the_tray_and_says_why() -> None:
         assert tray.notifier.shown[0].body == "Unlock the keychain."
 
 
+def test_panel_that_gets_other_colours_gets_another_icon() -> None:
+    with running() as tray:
+        before = tray.icon.icons[-1]
+        tray.panel = Panel.LIGHT
+
+        tray.icon.on_host(True)
+
+        tray.news.until(lambda: tray.icon.icons[-1] != before)
+
+
 def test_icon_that_no_panel_shows_for_a_while_is_told_once() -> None:
     with running(host_patience_s=0.0) as tray:
         tray.icon.on_host(False)
@@ -405,3 +534,140 @@ def test_idle_tray_waits_without_a_timer() -> None:
         tray.news.until(lambda: tray.core.done)
 
         assert tray.app._patience() is None
+
+
+# --- messages that are answered --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "done", "opened"),
+    [
+        (NotificationAction("Switch back", "pin", {"account": "work"}), [("pin", {"account": "work"})], []),
+        (NotificationAction("Details"), [], ["http://127.0.0.1:8433/-/open?code=once"]),
+    ],
+)
+def test_button_of_a_message_gives_its_order_and_one_without_opens_the_status_page(
+    action: NotificationAction, done: list[Any], opened: list[str]
+) -> None:
+    with running() as tray:
+        tray.core.url = "http://127.0.0.1:8433/-/open?code=once"
+        tray.notifier.press(action)
+
+        tray.news.until(lambda: (tray.core.done, tray.opened) == (done, opened))
+
+
+def test_login_that_the_vault_does_not_take_is_told_once_each_time() -> None:
+    unsaved = LoginHealth(LoginState.UNSAVED)
+    with running() as tray:
+        for used, login in ((0.2, unsaved), (0.3, unsaved), (0.4, LoginHealth()), (0.5, unsaved)):
+            tray.core.picture = snapshot(used, login=login)
+            tray.core.changed()
+            tray.news.until(lambda: f"{used:.0%}".replace("%", " %") in tray.icon.title)  # noqa: B023 - waited for here
+
+        assert [message.title for message in tray.notifier.shown] == 2 * ["Not saved: the login of Work"]
+
+
+def test_menu_says_when_nothing_shows_notifications() -> None:
+    with running() as tray:
+        tray.notifier.works = False
+        tray.notifier.changed()
+
+        tray.news.until(lambda: any("Nothing on this desktop" in row.text for row in rows(tray.icon.menu)))
+
+
+# --- a second start, and the end -------------------------------------------------------------------
+
+
+def test_ten_starts_at_once_open_one_page() -> None:
+    with running() as tray:
+        tray.core.url = "http://127.0.0.1:8433/-/open?code=once"
+        for _ in range(10):
+            tray.core.ring()
+        tray.click(PIN)
+
+        tray.news.until(lambda: tray.core.done)
+        assert len(tray.opened) == 1
+
+
+def test_process_that_is_told_to_end_saves_what_it_can_and_asks_nobody() -> None:
+    tray = Tray()
+    tray.core.refuses_to_stop = TidegateError("A login is not saved yet", "Unlock the keychain.")
+    thread = threading.Thread(target=tray.app.run)
+    thread.start()
+
+    tray.app.end()
+
+    tray.until_ended(thread)
+    assert tray.core.finished
+
+
+# --- when one half fails ---------------------------------------------------------------------------
+
+
+def test_core_that_has_failed_is_shown_in_words_and_colour_and_can_be_started_again() -> None:
+    tray = Tray()
+    ends: list[End] = []
+    thread = threading.Thread(target=lambda: ends.append(tray.app.run()))
+    thread.start()
+    tray.until_drawn()
+    before = tray.icon.icons[-1]
+
+    tray.core.fail("no file descriptors are left")
+
+    tray.news.until(lambda: tray.icon.title == "Not running: no file descriptors are left")
+    assert tray.icon.icons[-1] != before
+    assert [row.text for row in tray.icon.menu if row.text][:2] == [tray.icon.title, "Start again"]
+    assert tray.notifier.shown[-1].title == "Tidegate has failed"
+    assert tray.notifier.shown[-1].actions[0].label == "Start again"
+    tray.click(StartAgain())
+    tray.until_ended(thread)
+    assert ends == [End.AGAIN]
+
+
+def test_message_about_the_failure_can_start_it_again_too() -> None:
+    tray = Tray()
+    ends: list[End] = []
+    thread = threading.Thread(target=lambda: ends.append(tray.app.run()))
+    thread.start()
+    tray.core.fail("memory")
+    tray.news.until(lambda: tray.notifier.shown)
+
+    tray.notifier.press(tray.notifier.shown[-1].actions[0])
+
+    tray.until_ended(thread)
+    assert ends == [End.AGAIN]
+
+
+def test_worker_that_fails_takes_the_icon_down_rather_than_leave_a_dead_picture() -> None:
+    tray = Tray()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            tray.app.run()
+        except ValueError as exc:
+            failures.append(exc)
+
+    tray.app._patience = lambda: -1.0  # type: ignore[method-assign]  # a defect of ours: no queue takes that
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    tray.until_ended(thread)
+    assert [str(exc) for exc in failures] == ["'timeout' must be a non-negative number"]
+
+
+@pytest.mark.parametrize("end", ["quit", "session"])
+def test_icon_ends_with_the_word_for_it(end: str) -> None:
+    tray = Tray()
+    ends: list[End] = []
+    thread = threading.Thread(target=lambda: ends.append(tray.app.run()))
+    thread.start()
+    tray.until_drawn()
+
+    if end == "quit":
+        tray.click(Quit())
+    else:
+        tray.icon.stop()
+
+    tray.until_ended(thread)
+    assert ends == [End.QUIT]

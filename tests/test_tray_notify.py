@@ -1,20 +1,26 @@
+import concurrent.futures
 import logging
+import queue
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from dbus_fast import BusType
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusInt32, DBusSignature, DBusStr, DBusUInt32
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_signal
 
-from core.model import Notification
+from core.model import Notification, NotificationAction
 from tests.desktop.bus import private_bus
-from tray.notify import Notifier, body
+from tray.notify import KEPT, OPEN, Notifier, body
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +35,7 @@ class Daemon(ServiceInterface):
     def __init__(self) -> None:
         super().__init__("org.freedesktop.Notifications")
         self.shown: dict[int, tuple[str, str, int]] = {}
+        self.buttons: dict[int, dict[str, str]] = {}
         self.closed: list[int] = []
         self._news = anyio.Event()
 
@@ -46,12 +53,13 @@ class Daemon(ServiceInterface):
         _icon: DBusStr,
         title: DBusStr,
         text: DBusStr,
-        _actions: ActionsList,
+        actions: ActionsList,
         hints: Hints,
         _timeout: DBusInt32,
     ) -> DBusUInt32:
         id_ = len(self.shown) + len(self.closed) + 1
         self.shown[id_] = (title, text, hints["urgency"].value)
+        self.buttons[id_] = dict(zip(actions[1::2], actions[::2], strict=True))
         self._news.set()
         self._news = anyio.Event()
         return id_
@@ -68,6 +76,15 @@ class Daemon(ServiceInterface):
     @dbus_method("GetServerInformation")
     def get_server_information(self) -> Annotated[tuple[str, str, str, str], DBusSignature("ssss")]:
         return "stub", "test", "1", "1.2"
+
+    @dbus_signal("ActionInvoked")
+    def action_invoked(self, id_: int, action: str) -> Annotated[tuple[int, str], DBusSignature("us")]:
+        return id_, action
+
+    def press(self, label: str) -> None:
+        """Press a button of the newest message; "" is the message itself."""
+        id_ = max(self.buttons)
+        self.action_invoked(id_, self.buttons[id_][label])
 
     @dbus_signal("NotificationClosed")
     def notification_closed(self, id_: int) -> Annotated[tuple[int, int], DBusSignature("uu")]:
@@ -87,17 +104,21 @@ async def serving(address: str) -> AsyncIterator[Daemon]:
     daemon = Daemon()
     bus.export("/org/freedesktop/Notifications", daemon)
     await bus.request_name("org.freedesktop.Notifications")
-    yield daemon
-    bus.disconnect()
-    await bus.wait_for_disconnect()
+    try:
+        yield daemon
+    finally:
+        bus.disconnect()
+        await bus.wait_for_disconnect()
 
 
 @asynccontextmanager
 async def notifying() -> AsyncIterator[Notifier]:
     """A notifier, entered and left without blocking the loop that the daemon runs on."""
     notifier = await anyio.to_thread.run_sync(Notifier().__enter__)
-    yield notifier
-    await anyio.to_thread.run_sync(notifier.__exit__, None, None, None)
+    try:
+        yield notifier
+    finally:
+        await anyio.to_thread.run_sync(notifier.__exit__, None, None, None)
 
 
 async def test_notification_reaches_the_daemon_with_its_urgency_and_an_escaped_body(address: str) -> None:
@@ -116,6 +137,59 @@ async def test_later_notification_with_the_same_key_takes_the_earlier_off_the_sc
 
         assert [title for title, _, _ in await daemon.until(2)] == ["Second"]
         assert daemon.closed == [1]
+
+
+BACK = NotificationAction("Switch back", "pin", {"account": "work"})
+
+
+@pytest.mark.parametrize(("label", "action"), [("Switch back", BACK), ("", OPEN)])
+async def test_button_and_the_message_itself_are_told_when_they_are_pressed(
+    address: str, label: str, action: NotificationAction
+) -> None:
+    pressed: queue.SimpleQueue[NotificationAction] = queue.SimpleQueue()
+    async with serving(address) as daemon, notifying() as notifier:
+        shown = anyio.Event()
+        here = anyio.lowlevel.current_token()
+        notifier.listen(pressed.put, lambda: anyio.from_thread.run_sync(shown.set, token=here))
+        notifier.show(Notification("Work → Home", "", "failover", actions=(BACK, NotificationAction("Details"))))
+        await daemon.until(1)
+        assert set(daemon.buttons[1]) == {"", "Switch back", "Details"}
+        await shown.wait()  # before it has the daemon's answer, the library knows no button
+
+        daemon.press(label)
+
+        assert await anyio.to_thread.run_sync(partial(pressed.get, timeout=SECONDS)) == action
+
+
+async def test_daemon_that_is_restarted_shows_the_next_message(address: str) -> None:
+    async with notifying() as notifier:
+        for title in ("First", "Second"):
+            async with serving(address) as daemon:
+                notifier.show(Notification(title, "", "same"))
+                assert await daemon.until(1) == [(title, "", 1)]
+
+
+async def test_what_asks_the_person_to_act_is_shown_when_a_daemon_comes_up_and_the_rest_is_not(address: str) -> None:
+    news: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
+    async with notifying() as notifier:
+        notifier.listen(lambda _: None, lambda: news.put(notifier.available()))
+        notifier.show(Notification("Work → Home", "", "failover"))
+        for number in range(KEPT + 1):
+            notifier.show(Notification(f"Sign in {number}", "", f"login-{number}", urgent=True))
+        assert await anyio.to_thread.run_sync(partial(news.get, timeout=SECONDS)) is False
+        await anyio.to_thread.run_sync(partial(_until_through, notifier))
+
+        async with serving(address) as daemon:
+            shown = await daemon.until(KEPT)
+            assert [title for title, _, _ in shown] == [f"Sign in {number}" for number in range(1, KEPT + 1)]
+            assert [await anyio.to_thread.run_sync(partial(news.get, timeout=SECONDS)) for _ in range(2)] == [
+                *(None, True)
+            ]
+
+
+def _until_through(notifier: Notifier) -> None:
+    """All that was to be shown has been tried."""
+    concurrent.futures.wait(tuple(notifier._under_way), SECONDS)
 
 
 class Warnings(logging.Handler):

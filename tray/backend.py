@@ -1,4 +1,4 @@
-"""Which tray this system has: our own on Linux, pystray's on Windows and macOS."""
+"""Which tray this system has: our own on Linux, pystray's with a few differences on Windows and macOS."""
 
 import asyncio
 import os
@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.errors import NoDesktop
+from tray.icon_colours import Panel
 
 LINUX_SIZES = (16, 22, 24, 32, 44)
 """What panels use. Xfce takes the largest and scales it down, to half in a panel of usual height; and 44 is
 what dense screens need."""
-OTHER_SIZES = (64,)
-"""pystray takes one picture and scales it."""
 
 
 class TrayIcon(Protocol):
@@ -38,10 +37,12 @@ class Backend:
     """A tray and what has to be known to draw for it."""
 
     icon: Callable[..., TrayIcon]
-    """Takes name, icon, title, menu, and `on_host` to tell whether any panel shows the icon."""
-    sizes: tuple[int, ...] = OTHER_SIZES
-    dark: bool = True
-    """For a dark panel. The icon can be told from a light one too."""
+    """Takes name, pictures, title, menu, and `on_host` to tell whether any panel shows the icon, and that it has got
+    other colours."""
+    sizes: tuple[int, ...]
+    """In pixels, of the pictures it is given."""
+    panel: Callable[[], Panel] = lambda: Panel.DARK
+    """What the icon is to be drawn for, now."""
     double_ampersands: bool = False
     run_on_ui: Callable[[Callable[[], None]], None] = lambda call: call()
     """Runs what touches the icon where the toolkit wants it."""
@@ -61,43 +62,29 @@ def choose(platform: str = sys.platform) -> Backend:
 def _linux() -> Backend:
     if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
         raise NoDesktop("There is no display to show an icon on", "Run `tidegate serve` to run without one.")
-    from tray import sni  # noqa: PLC0415 - each system has its own
+    from tray import linux, portal  # noqa: PLC0415 - each system has its own
 
-    async def probe() -> None:
-        async with sni.session_bus():
-            pass
+    async def look_around() -> bool:
+        await linux.probe()
+        return await portal.wants_contrast()
 
-    asyncio.run(probe())
-    return Backend(sni.Icon, LINUX_SIZES)
+    # No panel tells its colour. The icon for dark ones has a rim and a ground, one of which is seen on any.
+    panel = Panel.CONTRAST_DARK if asyncio.run(look_around()) else Panel.DARK
+    return Backend(linux.Icon, LINUX_SIZES, lambda: panel)
 
 
 def _windows() -> Backend:
-    from tray.toolkit import Icon  # noqa: PLC0415
+    from tray import windows  # noqa: PLC0415
 
-    return Backend(Icon, dark=_dark_taskbar(), double_ampersands=True)
+    windows.prepare()
+    return Backend(windows.Icon, windows.SIZES, windows.panel, double_ampersands=True)
 
 
 def _macos() -> Backend:
-    from PyObjCTools import AppHelper  # type: ignore[import-not-found]  # noqa: PLC0415 - there on macOS only
+    from tray import macos  # noqa: PLC0415
 
-    from tray.toolkit import Icon  # noqa: PLC0415
-
-    # AppKit ends a program that touches a menu outside the main thread.
-    return Backend(Icon, run_on_ui=AppHelper.callAfter)
-
-
-def _dark_taskbar() -> bool:
-    """What the person chose in Settings, Personalisation, Colours for "Windows mode"."""
-    if sys.platform != "win32":
-        return True
-    import winreg  # noqa: PLC0415
-
-    path = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
-    try:
-        with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
-            return bool(winreg.QueryValueEx(key, "SystemUsesLightTheme")[0] == 0)
-    except OSError:
-        return True
+    macos.prepare()
+    return Backend(macos.Icon, macos.SIZES, macos.panel, run_on_ui=macos.on_main_thread)
 
 
 BACKENDS: dict[str, Callable[[], Backend]] = {"linux": _linux, "win32": _windows, "darwin": _macos}

@@ -1,7 +1,7 @@
 """pystray, imported so that it opens no display.
 
 On Linux pystray connects to an X server while it is imported, and dies when there is none. Tidegate has its own
-back end there (`tray/sni.py`) and needs only pystray's `Icon`, `Menu` and `MenuItem`.
+back end there (`tray/linux.py`) and needs only pystray's `Icon`, `Menu` and `MenuItem`.
 """
 
 import os
