@@ -15,9 +15,11 @@ from typing import Literal
 import anyio.to_thread
 import httpx
 
-from core import __version__, asgi, config, remote
+from core import __version__, asgi, config, connecting, remote
 from core.bus import Bus
+from core.clients import CLIENTS
 from core.commands import Commands
+from core.connections import Connections
 from core.doorbell import Doorbell, Shown
 from core.engine import MOVES_KEPT, Engine
 from core.errors import TidegateError
@@ -152,6 +154,10 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         core.engine.address = f"http://127.0.0.1:{listener.port}"
         remote.announce(paths, remote.Running(os.getpid(), listener.port, token))
         stack.callback(remote.withdraw, paths)
+        if moved := await anyio.to_thread.run_sync(connecting.moved_to, paths, core.engine.address):
+            names = ", ".join(CLIENTS[name].name for name in moved)
+            log.info("connected programs now use %s: %s", core.engine.address, names)
+            core = replace(core, problems=(*core.problems, f"{names} now uses {core.engine.address}"))
         polling = asyncio.create_task(core.poller.run(), name="poller")
         stack.push_async_callback(_cancelled, polling)
         log.info("Tidegate %s listens on %s", __version__, core.engine.address)
@@ -223,6 +229,7 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         local_key=local_key,
         past=history,
         read_quota=poller.read_now,
+        connections=Connections(engine, config_file, paths),
         now=options.clock,
     )
 

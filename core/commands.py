@@ -18,12 +18,11 @@ import msgspec
 from core import oauth
 from core.admission import Admission
 from core.care import Care, Past
-from core.clients import CLIENTS
-from core.config import Config, ConfigFile, new_local_key
+from core.config import Config, ConfigFile
+from core.connections import Connections
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.import_run import Imports
-from core.local_keys import digest
 from core.login import SignIns
 from core.model import (
     Account,
@@ -42,13 +41,13 @@ from core.orders import (
     BeginLogin,
     CancelLogin,
     ChooseStrategy,
+    Connected,
     Done,
     Explain,
     Explanation,
     GetSetting,
     Imported,
     ImportFrom,
-    KeyFor,
     LimitToPlan,
     LocalKey,
     Mute,
@@ -67,6 +66,7 @@ from core.orders import (
     ServeClients,
     SetSetting,
     SwitchFailover,
+    ToClient,
     Unpin,
 )
 from core.policy.pool import paused
@@ -105,6 +105,7 @@ class Commands:
         local_key: Callable[[], Awaitable[str]],
         past: Story,
         read_quota: Callable[[AccountId], Awaitable[None]],
+        connections: Connections,
         now: Callable[[], float] = time.time,
     ) -> None:
         def endpoints() -> Endpoints:
@@ -129,6 +130,7 @@ class Commands:
         self._sign_ins = SignIns(tokens.exchange, endpoints)
         self._local_key = local_key
         self._care = Care(engine, tokens, self._admission, past, read_quota)
+        self._connections = connections
         self._now = now
         self._running: set[asyncio.Task[object]] = set()
 
@@ -193,23 +195,23 @@ class Commands:
         """What happened lately."""
         return await recounted(self._past, self._engine.pool, order, self._now())
 
-    async def new_client_key(self, order: KeyFor) -> LocalKey:
-        """A key that only one program has, so that history names it and it can be taken back."""
-        if order.client not in CLIENTS:
-            raise UsageError(f"There is no program {order.client!r}", f"One of: {', '.join(CLIENTS)}.")
-        key = new_local_key()
-        known_by = {order.client: digest(key)}
-        await self._config.change(lambda now: replace(now, client_keys={**now.client_keys, **known_by}))
-        return LocalKey(key)
+    async def new_client_key(self, order: ToClient) -> LocalKey:
+        """A key that only one program has."""
+        return LocalKey(await self._connections.new_key(order.client))
 
-    async def forget_client_key(self, order: KeyFor) -> Done:
+    async def forget_client_key(self, order: ToClient) -> Done:
         """A program's key opens nothing any more."""
-        if order.client not in self._config.current.client_keys:
-            raise NothingToDo(f"{order.client} has no key of its own")
-        await self._config.change(
-            lambda now: replace(now, client_keys={n: d for n, d in now.client_keys.items() if n != order.client})
-        )
+        await self._connections.forget_key(order.client)
         return Done(f"The key of {order.client} is good no longer")
+
+    async def connect(self, order: ToClient) -> Connected:
+        """Point a program at this instance."""
+        plan, text = await self._connections.connect(order.client)
+        return Connected(text, str(plan.file), tuple(change.path for change in plan.changes), plan.notes)
+
+    async def undo(self, order: ToClient) -> Done:
+        """Give a program its settings back."""
+        return Done(await self._connections.undo(order.client))
 
     async def token(self, _: Nothing) -> LocalKey:
         """The local key."""
@@ -469,8 +471,10 @@ COMMANDS: Mapping[str, Command] = {
     "pin": Command(PinTo, Commands.pin),
     "unpin": Command(Unpin, Commands.unpin),
     "failover": Command(SwitchFailover, Commands.failover),
-    "client_key": Command(KeyFor, Commands.new_client_key),
-    "forget_client_key": Command(KeyFor, Commands.forget_client_key),
+    "connect": Command(ToClient, Commands.connect),
+    "undo": Command(ToClient, Commands.undo),
+    "client_key": Command(ToClient, Commands.new_client_key),
+    "forget_client_key": Command(ToClient, Commands.forget_client_key),
     "pause": Command(Pause, Commands.pause),
     "resume": Command(Nothing, Commands.resume),
     "order": Command(Order, Commands.order),

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from core import __version__, page
 from core.bus import Bus
 from core.commands import COMMANDS, Commands
+from core.doorbell import Shown
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.guard import PAGE_COOKIE, Caller
 from core.import_glance import arguments_for, here
@@ -43,6 +44,8 @@ _LOOKS = frozenset({Caller.CONTROL, Caller.CLIENT, Caller.PAGE})
 _LOADS = _LOOKS | {Caller.VISITOR}
 """Who gets the page without what it shows: a browser sends no key when it loads a document or a script."""
 _ORDERS = frozenset({Caller.CONTROL, Caller.PAGE})
+_SHOWS = frozenset({Caller.CONTROL})
+"""Who gets a link to the page: that is worth the page's own rights."""
 PAGE_ORDERS = frozenset(
     {
         "add_key",
@@ -62,6 +65,9 @@ PAGE_ORDERS = frozenset(
         "reset",
         "pin",
         "unpin",
+        "pause",
+        "resume",
+        "failover",
         "order",
         "strategy",
     }
@@ -75,10 +81,14 @@ def application(
     snapshot: Callable[[], Snapshot],
     bus: Bus,
     sessions: Sessions,
+    ring: Callable[[], Shown],
     *,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> Starlette:
-    """The ASGI app. Expects the guard's verdict in `scope["state"]["caller"]`; without it everybody is nobody."""
+    """The ASGI app. Expects the guard's verdict in `scope["state"]["caller"]`; without it everybody is nobody.
+
+    `ring` lets somebody who started a second Tidegate see this one.
+    """
 
     async def health(_: Request) -> Response:
         return _json({"name": "tidegate", "version": __version__, "pid": os.getpid()})
@@ -103,6 +113,9 @@ def application(
             return _error(UsageError("This order is too long"), 413)
         given = _arguments(body)
         return _json(await commands.run(name, _completed(name, given) if from_page else given))
+
+    async def shown(_: Request) -> Response:
+        return _json(ring())
 
     async def show(_: Request) -> Response:
         return _document()
@@ -134,6 +147,7 @@ def application(
             Route("/-/snapshot", _only(_LOOKS, picture)),
             Route("/-/events", _only(_LOOKS, events)),
             Route("/-/live", _only(_LOOKS, live)),
+            Route("/-/commands/show", _only(_SHOWS, shown), methods=["POST"]),
             Route("/-/commands/{name}", _only(_ORDERS, order), methods=["POST"]),
             Route("/-/{file}", _only(_LOADS, part)),
         ],

@@ -74,6 +74,7 @@ class Engine:
         self.notifications = True
         self.quiet_hours: QuietHours | None = None
         self.icon = IconStyle()
+        self.programs: tuple[str, ...] = ()
         self.wanted_at = 0.0
         """When a request last found nobody to serve it."""
         self._bus = bus
@@ -98,6 +99,7 @@ class Engine:
             notifications=self.notifications,
             quiet_hours=self.quiet_hours,
             icon=self.icon,
+            programs=self.programs,
             demo=self._demo,
         )
 
@@ -341,6 +343,12 @@ class Engine:
         """Let requests through again."""
         self.pool = replace(self.pool, pause=None)
         self._changed("resumed")
+
+    def use(self, programs: tuple[str, ...]) -> None:
+        """These programs are connected from now on."""
+        if programs != self.programs:
+            self.programs = programs
+            self._changed("programs changed")
 
     def configure(self, settings: Settings) -> None:
         """Choose, tell and draw as the person wants it from now on."""

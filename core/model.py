@@ -839,6 +839,8 @@ class Snapshot:
     unreachable: tuple[ProviderName, ...] = ()
     """Providers that cannot be reached now: the network, not an account."""
     icon: IconStyle = IconStyle()
+    programs: tuple[str, ...] = ()
+    """Those that are connected, by their names in `core.clients`."""
     demo: bool = False
 
     @property

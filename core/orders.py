@@ -142,8 +142,8 @@ class SwitchFailover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on: bool
 
 
-class KeyFor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A local key of its own for a program, by the program's name. The one that it had is good no longer."""
+class ToClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One program, by its name: to connect it, to undo that, or for a local key of its own."""
 
     client: str
 
@@ -205,6 +205,16 @@ class Done:
 
     text: str
     account: AccountId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A program is connected: which of its settings were changed where, and what else to know."""
+
+    text: str
+    file: str
+    settings: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

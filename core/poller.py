@@ -77,7 +77,10 @@ class Poller:
             elif state.account.kind is AccountKind.CLAUDE:
                 await self._try(id_, self._tokens.refresh(id_), mends=SignIn.NEEDED)
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # the edge of a task: without it no login would be renewed any more
+                log.exception("the accounts could not be looked after; tried again in a minute")
             await self._pause(self._pause_s())
 
     async def look(self) -> None:
@@ -100,6 +103,16 @@ class Poller:
         if state is not None and may_be_asked(state, self._clock()):
             await self._read(id_)
 
+    def calm(self) -> None:
+        """The machine is about to sleep, or has just slept: renew nothing for a while that still serves."""
+        self._calm_until = self._steady() + CALM_S
+
+    def woke(self) -> None:
+        """The machine has slept: whoever knows need not wait until a pause turns out to have been too long."""
+        self.calm()
+        self.on_wake()
+        self._woken.set()
+
     def heed(self, _: Event) -> None:
         """Something happened: wake up if it made a reading due, as a new account or a new login does."""
         if self._pause_s() <= LEAST_PAUSE_S:
@@ -114,9 +127,8 @@ class Poller:
         finally:
             for one in waiting:
                 one.cancel()
-        woke_at = self._steady()
-        if woke_at - began_at > pause_s + ASLEEP_S:
-            self._calm_until = woke_at + CALM_S
+        if self._steady() - began_at > pause_s + ASLEEP_S:
+            self.calm()
             self.on_wake()
 
     def _pause_s(self) -> float:

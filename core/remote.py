@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from core import __version__
+from core.doorbell import Shown
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.files import Paths, write_atomic
 from core.model import Snapshot
@@ -25,6 +26,15 @@ ANSWER_S = 60.0
 """A sign-in asks the provider, a keychain may ask the person."""
 HEARTBEAT_S = 30.0
 _ERRORS = {kind.exit_code: kind for kind in (TidegateError, UsageError, NothingToDo)}
+
+
+class _Model(msgspec.Struct):
+    id: str
+    display_name: str = ""
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,24 @@ def call(running: Running, name: str, arguments: Mapping[str, Any]) -> Any:
     with _reachable(), _client(running) as client:
         answer = client.post(f"/-/commands/{name}", json=dict(arguments))
     return _read(answer)
+
+
+def show(running: Running) -> Shown:
+    """Have the running instance seen by its person."""
+    return msgspec.convert(call(running, "show", {}), Shown)
+
+
+def models(running: Running, key: str) -> dict[str, str]:
+    """The names of Anthropic's models that the accounts can serve, by id; empty when nobody can tell."""
+    import httpx  # noqa: PLC0415
+
+    try:
+        with _client(running, token=False) as client:
+            answer = client.get("/v1/models?limit=1000", headers={"x-api-key": key, "anthropic-version": "2023-06-01"})
+        listed = msgspec.json.decode(answer.content, type=_Models) if answer.is_success else _Models()
+    except (httpx.HTTPError, msgspec.DecodeError):
+        return {}
+    return {model.id: model.display_name or model.id for model in listed.data}
 
 
 def snapshot(running: Running) -> Snapshot:

@@ -1,11 +1,18 @@
-"""The core on a thread of its own: `in_thread` for a user interface on another one, `alone_in_thread` for one order."""
+"""The core on a thread of its own: `in_thread` for a user interface on another one, `alone_in_thread` for one order.
 
+Neither thread takes the other along: the core goes on when the interface fails, and tells it when its own end comes.
+"""
+
+import asyncio
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -13,12 +20,17 @@ from core.app import Core, Options, alone, running
 from core.errors import TidegateError
 from core.files import Paths
 from core.import_glance import Glance, arguments_for, glance, here
-from core.model import Notification, Snapshot
+from core.model import Notification, NotificationAction, Snapshot
+from core.words import translate as _
 
 log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
 """A busy drawing thread holds the interpreter for this long, not for 5 ms, before a request gets its turn."""
+SAVE_WITHIN_S = 15.0
+"""At the end of a desktop session, for logins that the vault does not take."""
+CHECKPOINT_S = 4.0
+"""Before a sleep: logind waits 5 s and then sleeps anyway (InhibitDelayMaxSec)."""
 
 
 class CoreInThread:
@@ -28,20 +40,74 @@ class CoreInThread:
         self._core = core
         self._portal = portal
         self._notify: Callable[[Notification], None] = _unheard
+        self._tell_end: Callable[[str], None] | None = None
+        self._failure = ""
+        self._guard = threading.Lock()
 
     def snapshot(self) -> Snapshot:
         """The picture of this moment: the Pool is immutable, so any thread may draw it."""
         return self._core.engine.snapshot()
 
-    def do(self, name: str, **arguments: object) -> None:
+    def do(self, name: str, /, **arguments: object) -> None:
         """Give a command and do not wait; what fails is told by a notification."""
         self._portal.start_task_soon(self._obey, name, arguments)
 
-    def subscribe(self, changed: Callable[[], None], notify: Callable[[Notification], None]) -> None:
-        """Call `changed` after every change and `notify` with each message, from the core's thread."""
+    @contextmanager
+    def subscribed(
+        self,
+        changed: Callable[[], None],
+        notify: Callable[[Notification], None],
+        ended: Callable[[str], None],
+    ) -> Iterator[None]:
+        """Until the block ends, call `changed` after every change and `notify` with each message.
+
+        `ended` is called once when the core has failed, with what is known of the reason; at once if that was before.
+        All three from the core's thread.
+        """
         self._notify = notify
-        self._portal.call(self._core.bus.subscribe, lambda _: changed())
-        self._portal.call(self._core.on_notification, notify)
+        with self._guard:
+            self._tell_end = ended
+            failure = self._failure
+        if failure:
+            ended(failure)
+        stops = []
+        with suppress(RuntimeError):  # it has failed
+            stops.append(self._portal.call(self._core.bus.subscribe, lambda _: changed()))
+            stops.append(self._portal.call(self._core.on_notification, notify))
+        try:
+            yield
+        finally:
+            self._notify, self._tell_end = _unheard, None
+            with suppress(RuntimeError):
+                for stop in stops:
+                    self._portal.call(stop)
+
+    def answering(self, shows: Callable[[], None]) -> AbstractContextManager[None]:
+        """Until the block ends, call `shows` when somebody starts Tidegate again. From the core's thread."""
+        return self._core.doorbell.answered(shows)
+
+    def checkpoint(self) -> None:
+        """Have everything on the disk that was learned: the machine goes to sleep, and may not wake up."""
+        self._portal.call(self._core.checkpoint, CHECKPOINT_S)
+
+    def woke(self) -> None:
+        """The machine has slept: connections may be dead, and rests and windows over."""
+        self._portal.start_task_soon(self._core.woke)
+
+    def finish(self) -> None:
+        """The session ends, whatever we say: give the vault a last chance to take what it did not take."""
+        with suppress(RuntimeError):
+            self._portal.call(self._core.tokens.save, SAVE_WITHIN_S)
+
+    def failed(self, exc: BaseException) -> None:
+        """The core's thread has ended by itself."""
+        reason = str(exc) or type(exc).__name__
+        log.critical("the core has failed: %s", reason, exc_info=exc)
+        with self._guard:
+            self._failure = reason
+            tell = self._tell_end
+        if tell:
+            tell(reason)
 
     def local_key(self) -> str:
         """The key that clients send. Raises VaultError."""
@@ -67,6 +133,8 @@ class CoreInThread:
 
     def stop(self) -> None:
         """Whether the process may end. Raises TidegateError while a renewed login exists in memory only."""
+        if self._failure:
+            return
         unsaved = self._portal.call(self._core.tokens.at_risk)
         if unsaved:
             labels = ", ".join(self._core.engine.label(id_) for id_ in unsaved)
@@ -88,7 +156,9 @@ class CoreInThread:
         except TidegateError as exc:
             self._notify(Notification(exc.title, exc.hint, key="command", urgent=True))
         else:
-            if name in _TOLD:
+            if name == "connect":
+                self._notify(_now_connected(answer, arguments))
+            elif name in _TOLD:
                 self._notify(Notification(answer["text"], "", key="command"))
 
     async def _look_around(self, found: Callable[[Glance], None]) -> None:
@@ -110,8 +180,15 @@ class CoreInThread:
             self._notify(_imported(answer["lines"]))
 
 
-_TOLD = frozenset({"remove", "refresh", "reset"})
+_TOLD = frozenset({"remove", "refresh", "reset", "undo"})
 """Commands whose success the menu does not show, or not at once."""
+
+
+def _now_connected(answer: Mapping[str, Any], order: Mapping[str, object]) -> Notification:
+    """What was changed in another program's settings, and the way back."""
+    changed = f"In {answer['file']}: {', '.join(answer['settings'])}." if answer["settings"] else ""
+    body = " ".join(filter(None, (changed, *answer["notes"])))
+    return Notification(answer["text"], body, key="command", actions=(NotificationAction(_("Undo"), "undo", order),))
 
 
 def _imported(lines: Sequence[Mapping[str, Any]]) -> Notification:
@@ -142,8 +219,31 @@ def alone_in_thread(paths: Paths, options: Options) -> Iterator[Callable[[str, M
 def in_thread(paths: Paths, options: Options) -> Iterator[CoreInThread]:
     """A whole instance on another thread, until the block ends. Raises what `running` raises."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    with (
-        start_blocking_portal("asyncio", name="tidegate-core") as portal,
-        portal.wrap_async_context_manager(running(paths, options)) as core,
-    ):
-        yield CoreInThread(core, portal)
+    started: Future[tuple[CoreInThread, BlockingPortal]] = Future()
+
+    async def serve() -> None:
+        async with running(paths, options) as core, BlockingPortal() as portal:
+            started.set_result((CoreInThread(core, portal), portal))
+            await portal.sleep_until_stopped()
+
+    # Not `start_blocking_portal`: it does not tell when its thread dies, nor of what.
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as exc:  # noqa: BLE001 - the edge of the thread
+            if not started.done():
+                started.set_exception(exc)
+            else:
+                started.result()[0].failed(exc)
+
+    thread = threading.Thread(target=run, name="tidegate-core", daemon=True)
+    thread.start()
+    try:
+        core, portal = started.result()
+        try:
+            yield core
+        finally:
+            with suppress(RuntimeError):  # it has failed
+                portal.call(portal.stop, True)  # commands under way are not cancelled: `running` waits for them
+    finally:
+        thread.join()

@@ -10,6 +10,8 @@ import httpx
 from core.bus import Bus
 from core.commands import Commands
 from core.config import Config, ConfigFile
+from core.connecting import Where
+from core.connections import Connections
 from core.engine import Engine
 from core.errors import VaultLocked
 from core.files import Paths
@@ -99,6 +101,7 @@ async def instance(
             local_key=local_key,
             past=history,
             read_quota=read_quota,
+            connections=Connections(engine, config, paths, lambda: Where(folder / "home", {})),
             now=clock,
         )
         made = Instance(commands, engine, config, tokens, backend, bus)

@@ -184,6 +184,24 @@ async def test_config_holds_a_digest_and_no_key(tmp_path: Path) -> None:
     assert key not in Paths(tmp_path).config.read_text()
 
 
+async def test_connected_programs_follow_to_another_port_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    settings, paths = tmp_path / "home" / ".claude" / "settings.json", Paths(tmp_path / "tidegate")
+    async with app.running(paths, options()) as core:
+        await core.commands.run("connect", {"client": "claude-code"})
+    async with app.running(paths, options()) as core:
+        env = json.loads(settings.read_text())["env"]
+        assert env["ANTHROPIC_BASE_URL"] == core.engine.address
+        assert core.problems == (f"Claude Code now uses {core.engine.address}",)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            headers = {"x-api-key": env["ANTHROPIC_AUTH_TOKEN"]}
+            answer = await http.get(f"{core.engine.address}/v1/models", headers=headers)
+    assert answer.status_code == 403  # let in; there is no account
+
+
 # --- logins ----------------------------------------------------------------------------------------
 
 

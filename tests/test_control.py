@@ -12,6 +12,7 @@ import pytest
 from core import __version__, control
 from core.commands import COMMANDS
 from core.control import MAX_ORDER_BYTES, PAGE_ORDERS, application
+from core.doorbell import Shown
 from core.guard import PAGE_COOKIE, Caller
 from core.model import Changed, Snapshot
 from core.sessions import Sessions
@@ -35,9 +36,13 @@ def sessions() -> Sessions:
     return Sessions()
 
 
+def ring() -> Shown:
+    return Shown(by_icon=False, url="http://127.0.0.1:8433/-/open?code=once")
+
+
 @pytest.fixture
 def app(here: Instance, sessions: Sessions) -> App:
-    return application(here.commands, here.engine.snapshot, here.bus, sessions, heartbeat_s=0.05)
+    return application(here.commands, here.engine.snapshot, here.bus, sessions, ring, heartbeat_s=0.05)
 
 
 @asynccontextmanager
@@ -88,6 +93,18 @@ async def test_who_may_look_and_who_may_order(app: App, caller: Caller | None, p
         assert answer.status_code == (400 if allowed else 403)
     else:
         assert answer.status_code == (200 if allowed else 403)
+
+
+@pytest.mark.parametrize("caller", [None, *Caller])
+async def test_link_to_the_page_is_for_who_may_order_everything_anyway(app: App, caller: Caller | None) -> None:
+    async with _as(app, caller) as client:
+        answer = await client.post("/-/commands/show")
+
+    if caller is Caller.CONTROL:
+        assert answer.json() == {"by_icon": False, "url": ring().url}
+    else:
+        assert answer.status_code == 403
+        assert "code=" not in answer.text
 
 
 def test_what_the_page_may_order_is_there_and_gives_no_secret_away() -> None:
@@ -362,7 +379,7 @@ async def test_the_pages_stream_tells_what_changes_by_time_alone(here: Instance,
     def snapshot() -> Snapshot:
         return shown.pop(0) if len(shown) > 1 else shown[0]
 
-    app = application(here.commands, snapshot, here.bus, sessions, heartbeat_s=0.05)
+    app = application(here.commands, snapshot, here.bus, sessions, ring, heartbeat_s=0.05)
     async with _events(app, "/-/live") as pieces:
         assert "before" in await _next_picture(pieces, "view")
         assert "after" in await _next_picture(pieces, "view")

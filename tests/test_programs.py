@@ -1,4 +1,6 @@
 import os
+import sys
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f'#!/bin/sh\necho "$1" >{tmp_path}/url\nenv >{tmp_path}/env\n')
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{program} %s")
+    monkeypatch.setattr(webbrowser, "_tryorder", None)  # it remembers the browsers that the first caller had
     monkeypatch.setenv("TIDEGATE_VAULT_KEY", "correct horse")
     return tmp_path
 
@@ -32,6 +35,37 @@ def test_our_own_environment_is_whole_afterwards() -> None:
     before = dict(os.environ)
     programs.open_url("http://127.0.0.1:9/")
     assert dict(os.environ) == before
+
+
+@pytest.fixture
+def packaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """We run as a package, which PyInstaller's starter has given libraries of its own."""
+    monkeypatch.setattr(sys, "_MEIPASS", "/opt/bundle", raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/bundle")
+
+
+@pytest.mark.usefixtures("packaged")
+def test_browser_does_not_find_the_libraries_of_our_package(browser: Path) -> None:
+    programs.open_url("http://127.0.0.1:9/")
+    assert "LD_LIBRARY_PATH" not in (browser / "env").read_text()
+    assert os.environ["LD_LIBRARY_PATH"] == "/opt/bundle"
+
+
+@pytest.mark.usefixtures("packaged")
+def test_browser_gets_the_library_path_that_we_were_started_with(
+    browser: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/opt/theirs")
+    before = dict(os.environ)
+    programs.open_url("http://127.0.0.1:9/")
+    given = (browser / "env").read_text().splitlines()
+    assert [line for line in given if line.startswith("LD_LIBRARY_PATH")] == ["LD_LIBRARY_PATH=/opt/theirs"]
+    assert dict(os.environ) == before
+
+
+def test_library_path_of_the_person_stays_when_we_are_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/theirs")
+    assert programs.environment()["LD_LIBRARY_PATH"] == "/opt/theirs"
 
 
 def test_environment_of_other_programs_is_without_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from core import app, remote
+from core.doorbell import Shown
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.files import Paths
 from core.model import Snapshot
@@ -206,3 +207,17 @@ def test_events_are_pictures_until_the_instance_ends(running: Running) -> None:
 def test_events_for_a_wrong_token_are_refused(running: Running) -> None:
     with pytest.raises(TidegateError, match="401"):
         next(remote.events(Running(running.pid, running.port, "wrong")))
+
+
+def test_somebody_who_starts_it_again_is_sent_to_the_icon_and_without_one_to_the_page(
+    running: Running, core: app.Core
+) -> None:
+    rung: list[None] = []
+    with core.doorbell.answered(lambda: rung.append(None)):
+        assert remote.show(running) == Shown(by_icon=True)
+
+    shown = remote.show(running)
+
+    assert len(rung) == 1
+    assert not shown.by_icon
+    assert shown.url.startswith(f"{running.address}/-/open?code=")

@@ -1,4 +1,3 @@
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +32,6 @@ from tray.items import (
     Action,
     CopyAddress,
     CopyKey,
-    CopySettings,
     Import,
     OpenDashboard,
     OpenFolder,
@@ -397,36 +395,6 @@ def test_key_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         tray.news.until(lambda: tray.notifier.shown)
     assert (tmp_path / "copied").read_text() == "tg-secret"
     assert tray.notifier.shown[0].title == "The key is on the clipboard"
-
-
-def test_settings_of_a_program_are_copied_and_the_file_they_belong_in_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = tmp_path / "wl-copy"
-    program.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path}/copied\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
-    with running() as tray:
-        tray.click(CopySettings("claude-code"))
-
-        tray.news.until(lambda: tray.notifier.shown)
-    copied = json.loads((tmp_path / "copied").read_text())
-    assert copied["env"] == {"ANTHROPIC_BASE_URL": "http://127.0.0.1:8433", "ANTHROPIC_AUTH_TOKEN": "tg-secret"}
-    assert tray.notifier.shown[0].title == "The settings for Claude Code are on the clipboard"
-    assert tray.notifier.shown[0].body == "Merge them into ~/.claude/settings.json"
-
-
-def test_without_a_clipboard_the_command_that_prints_a_programs_settings_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with running() as tray:
-        tray.click(CopySettings("opencode"))
-
-        tray.news.until(lambda: tray.notifier.shown)
-    assert "tidegate connect opencode --print" in tray.notifier.shown[0].body
-    assert "tg-secret" not in tray.notifier.shown[0].body
 
 
 def test_the_log_files_are_shown_by_the_file_manager(tmp_path: Path) -> None:

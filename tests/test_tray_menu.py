@@ -27,7 +27,6 @@ from tray.items import (
     Check,
     CopyAddress,
     CopyKey,
-    CopySettings,
     Import,
     Line,
     OpenDashboard,
@@ -206,14 +205,14 @@ def test_demo_says_so_first() -> None:
     assert top(demo=True)[0] == "Demo: simulated accounts"
 
 
-def test_each_program_can_be_connected_by_what_is_copied() -> None:
-    rows = inside(menu.build(snapshot(account()), NOW), "Connect a program")
+def test_each_program_is_connected_and_given_back_by_a_click() -> None:
+    rows = inside(menu.build(snapshot(account(), programs=("opencode",)), NOW), "Connect a program")
 
     assert rows == (
-        Button("Copy the settings for Claude Code", CopySettings("claude-code")),
-        Button("Copy the settings for OpenCode", CopySettings("opencode")),
-        Button("Copy the settings for Claude Code in VS Code", CopySettings("vscode")),
-        Button("Copy the settings for your shell", CopySettings("shell")),
+        Check("Claude Code", Order("connect", {"client": "claude-code"}), checked=False),
+        Check("OpenCode", Order("undo", {"client": "opencode"}), checked=True),
+        Check("Claude Code in VS Code", Order("connect", {"client": "vscode"}), checked=False),
+        Check("Shell (bash, zsh, fish)", Order("connect", {"client": "shell"}), checked=False),
         Separator(),
         Button(f"Copy address {ADDRESS}", CopyAddress()),
         Button("Copy key", CopyKey()),
@@ -223,8 +222,7 @@ def test_each_program_can_be_connected_by_what_is_copied() -> None:
 def test_no_program_can_be_connected_while_nothing_listens() -> None:
     rows = inside(menu.build(snapshot(account(), address=""), NOW), "Connect a program")
 
-    settings = [row.action for row in rows if isinstance(row, Button) and row.label.startswith("Copy the settings")]
-    assert set(settings) == {None}
+    assert {row.action for row in rows if isinstance(row, Check)} == {None}
     assert Button("Copy address", None) in rows
 
 

@@ -39,13 +39,6 @@ class CopyKey:
 
 
 @dataclass(frozen=True, slots=True)
-class CopySettings:
-    """Put on the clipboard what a program (a name of `core.clients.CLIENTS`) needs in its settings."""
-
-    client: str
-
-
-@dataclass(frozen=True, slots=True)
 class OpenDashboard:
     """Open the status page in the browser: at the part with the id `place`, or with that button's dialog."""
 
@@ -82,7 +75,6 @@ Action = (
     | Import
     | CopyAddress
     | CopyKey
-    | CopySettings
     | OpenDashboard
     | OpenFolder
     | StartAtLogin

@@ -19,9 +19,9 @@ from tray import menu_account
 from tray.items import (
     Action,
     Button,
+    Check,
     CopyAddress,
     CopyKey,
-    CopySettings,
     Import,
     Item,
     Line,
@@ -65,7 +65,7 @@ def build(snapshot: Snapshot, now: float, found: Glance | None = None, desk: Des
         *_moves(snapshot.moves, now),
         Separator(),
         Button(_("Open dashboard"), OpenDashboard()),
-        _connecting(snapshot.address),
+        _connecting(snapshot),
         *_pausing(snapshot),
         preferences(snapshot, desk),
         Separator(),
@@ -188,19 +188,23 @@ def _move(move: Move, now: float) -> str:
     return f"{clock_time(move.at, now)} {source} → {target}: {shorten(move.text, TEXT_LENGTH)}"
 
 
-def _connecting(address: str) -> Submenu:
+def _connecting(snapshot: Snapshot) -> Submenu:
     def can(action: Action) -> Action | None:
-        return action if address else None
+        return action if snapshot.address else None
 
-    settings = (
-        Button(_("Copy the settings for {program}").format(program=client.name), can(CopySettings(name)))
+    def program(name: str, label: str) -> Check:
+        on = name in snapshot.programs
+        return Check(label, can(Order("undo" if on else "connect", {"client": name})), on)
+
+    programs = (
+        program(name, client.name)
         for name, client in CLIENTS.items()
         if places(client, "~", {})  # where it has one place on a machine, and not one in each project
     )
-    copy_address = _("Copy address {address}").format(address=address).rstrip()
+    copy_address = _("Copy address {address}").format(address=snapshot.address).rstrip()
     return Submenu(
         _("Connect a program"),
-        (*settings, Separator(), Button(copy_address, can(CopyAddress())), Button(_("Copy key"), CopyKey())),
+        (*programs, Separator(), Button(copy_address, can(CopyAddress())), Button(_("Copy key"), CopyKey())),
     )
 
 

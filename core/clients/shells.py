@@ -37,5 +37,5 @@ def _of_project(_: IsSet, __: Mapping[str, str]) -> Sequence[str]:
     return ("The file now holds a key: keep it out of version control.",)
 
 
-SHELL = Client("your shell", _start_file, _settings, _of_shell, form_of)
+SHELL = Client("Shell (bash, zsh, fish)", _start_file, _settings, _of_shell, form_of)
 SDK = Client("Anthropic's SDKs, in this folder", _dotenv, _settings, _of_project, form_of)
