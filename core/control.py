@@ -68,6 +68,8 @@ PAGE_ORDERS = frozenset(
         "pause",
         "resume",
         "failover",
+        "connect",
+        "undo",
         "order",
         "strategy",
     }

@@ -53,6 +53,12 @@ def failover(*, on: bool) -> Switch:
     return Switch(_("Failover"), on, *ways)
 
 
+def program(label: str, name: str, *, on: bool) -> Switch:
+    """Whether a program's settings point to Tidegate."""
+    here = {"client": name}
+    return Switch(label, on, Deed(_("Connect"), "connect", here), Deed(_("Undo"), "undo", here))
+
+
 def setting(label: str, key: str, *, on: bool) -> Switch:
     """A setting that is on or off."""
     labels = {"on": _("{setting} on"), "off": _("{setting} off")}

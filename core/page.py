@@ -12,6 +12,7 @@ from html import escape
 import msgspec
 
 from core import deeds
+from core.clients import on_this_machine
 from core.deeds import Deed, Remedy, Switch
 from core.model import (
     AccountId,
@@ -94,6 +95,8 @@ def view(snapshot: Snapshot) -> str:
         f"{escape(snapshot.version)}</p>{_choices(snapshot)}{_headroom(snapshot)}"
         f'<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>'
         f"{accounts or '<p>No account yet. Add one below.</p>'}</section>"
+        f'<section id="programs" aria-labelledby="programs-title"><h2 id="programs-title">Programs</h2>'
+        f"{_programs(snapshot)}</section>"
         f'<section id="moves" aria-labelledby="moves-title"><h2 id="moves-title">Recent moves</h2>'
         f"{f'<ul>{moves}</ul>' if moves else '<p>None.</p>'}</section>"
     )
@@ -107,6 +110,18 @@ def _choices(snapshot: Snapshot) -> str:
     off = "" if snapshot.failover else f'<p class="soft">{escape(FAILOVER_OFF_TEXT)}.</p>'
     return (
         f'<p class="choice">{paused}{buttons}</p><p class="choice">{_strategies(snapshot.strategy)} {failover}</p>{off}'
+    )
+
+
+def _programs(snapshot: Snapshot) -> str:
+    """Which programs point here. Switching one on changes its settings, switching it off gives them back."""
+    switches = "".join(
+        _switch(deeds.program(client.name, name, on=name in snapshot.programs), _ALL)
+        for name, client in on_this_machine().items()
+    )
+    return (
+        '<p class="soft">What you switch on gets settings that point to Tidegate; switched off, they are as they '
+        f'were.</p><div class="switches">{switches}</div>'
     )
 
 

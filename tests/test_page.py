@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core import page
+from core.clients import on_this_machine
 from core.model import (
     AccountId,
     AccountKind,
@@ -207,6 +208,15 @@ def test_an_account_says_what_it_shares_what_it_costs_and_how_old_its_reading_is
     assert "Shares limits with Key 1, Key 2" in text
     assert "Extra usage in use, 40 % of its limit" in text
     assert "read 3 h 00 min ago" in text
+
+
+def test_each_program_has_a_switch_that_connects_it_and_gives_it_back() -> None:
+    drawn = page.view(replace(SNAPSHOT, programs=("opencode",)))
+
+    switches = dict(re.findall(r"<label><input ([^>]*)> ?([^<]+)<", drawn.partition('id="programs"')[2]))
+    orders = {label: [name for name in ("connect", "undo") if name in tag] for tag, label in switches.items()}
+    assert orders == {client.name: ["connect", "undo"] for client in on_this_machine().values()}
+    assert [label for tag, label in switches.items() if "checked" in tag] == ["OpenCode"]
 
 
 def test_a_pause_is_said_with_its_end_and_the_way_out() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from core import deeds
-from core.clients import CLIENTS, places
+from core.clients import Client, on_this_machine
 from core.import_glance import Glance
 from core.model import AccountKind, AccountView, Move, ProviderName, Snapshot, Strategy
 from core.wording import FAILOVER_OFF_TEXT, PROVIDER_NAMES, STRATEGY_WORDS, TERMS, clock_time, pause_text
@@ -192,15 +192,11 @@ def _connecting(snapshot: Snapshot) -> Submenu:
     def can(action: Action) -> Action | None:
         return action if snapshot.address else None
 
-    def program(name: str, label: str) -> Check:
-        on = name in snapshot.programs
-        return Check(label, can(Order("undo" if on else "connect", {"client": name})), on)
+    def program(name: str, client: Client) -> Check:
+        switch = deeds.program(client.name, name, on=name in snapshot.programs)
+        return Check(client.name, can(Order(switch.turn_over.order, switch.turn_over.arguments)), switch.on)
 
-    programs = (
-        program(name, client.name)
-        for name, client in CLIENTS.items()
-        if places(client, "~", {})  # where it has one place on a machine, and not one in each project
-    )
+    programs = (program(name, client) for name, client in on_this_machine().items())
     copy_address = _("Copy address {address}").format(address=snapshot.address).rstrip()
     return Submenu(
         _("Connect a program"),

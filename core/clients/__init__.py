@@ -8,7 +8,7 @@ from core.clients.opencode import OPENCODE
 from core.clients.shells import SDK, SHELL
 from core.clients.vscode import VSCODE
 
-__all__ = ["CLIENTS", "VARIABLES", "Client", "Offered", "folders", "places", "printed"]
+__all__ = ["CLIENTS", "VARIABLES", "Client", "Offered", "folders", "on_this_machine", "places", "printed"]
 
 CLIENTS: Mapping[str, Client] = {
     "claude-code": CLAUDE_CODE,
@@ -43,6 +43,11 @@ def places(client: Client, home: str, environ: Mapping[str, str]) -> tuple[str, 
         except KeyError:
             continue
     return tuple(found)
+
+
+def on_this_machine() -> Mapping[str, Client]:
+    """Programs that have one place for a person's settings, and not one in each project."""
+    return {name: client for name, client in CLIENTS.items() if places(client, "~", {})}
 
 
 def printed(client: Client, offered: Offered) -> str:

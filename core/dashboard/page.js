@@ -74,11 +74,12 @@ async function attempt(form, step) {
   }
 }
 
-/** A link may name the button of a dialog: the tray's menu opens the page at one. */
+/** A link may name a button with a dialog, or a place: the tray's menu opens the page there. */
 function openNamed() {
-  const button = document.getElementById(location.hash.slice(1));
+  const named = document.getElementById(location.hash.slice(1));
   history.replaceState(null, "", "/-/");
-  if (button?.dataset.dialog) open(button.dataset);
+  if (named?.dataset.dialog) open(named.dataset);
+  else named?.scrollIntoView();
 }
 
 document.addEventListener("click", ({ target }) => {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -144,6 +145,52 @@ async def test_strategy_that_cannot_be_saved_is_not_shown_as_chosen(ada: Visitor
     await expect(choice.locator("option:checked")).to_contain_text("balanced: ")
     assert ada.stage.core.engine.pool.strategy is Strategy.BALANCED
     saved.rmdir()
+
+
+# --- all of it at once ---------------------------------------------------------------------------------
+
+
+async def test_nothing_is_let_through_while_paused_and_the_page_says_so(ada: Visitor) -> None:
+    await ada.opens_the_page()
+
+    await ada.button("Pause for 1 h").click()
+
+    await expect(ada.page.locator("#view")).to_contain_text("Paused until")
+    async with httpx.AsyncClient(base_url=ada.stage.core.engine.address, trust_env=False) as client:
+        refused = await client.get("/v1/models", headers={"x-api-key": ada.stage.key})
+    assert refused.status_code == 403
+    assert "Tidegate is paused until" in refused.json()["error"]["message"]
+    await ada.button("Resume").click()
+    await expect(ada.button("Pause for 1 h")).to_be_visible()
+    assert ada.stage.core.engine.pool.pause is None
+
+
+async def test_failover_is_switched_off_and_said(ada: Visitor) -> None:
+    await ada.opens_the_page()
+
+    await ada.page.get_by_label("Failover").uncheck()
+
+    await expect(ada.page.locator("#view")).to_contain_text("Failover is off")
+    assert not ada.stage.core.engine.pool.failover
+
+
+async def test_a_program_is_connected_and_gets_its_settings_back(
+    ada: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    settings = tmp_path / "home" / ".claude" / "settings.json"
+    await ada.opens_the_page("#programs")
+    program = ada.page.get_by_label("Claude Code", exact=True)
+
+    await program.check()
+
+    await ada.hears("Claude Code is connected")
+    assert json.loads(settings.read_text())["env"]["ANTHROPIC_BASE_URL"] == ada.stage.core.engine.address
+    await expect(program).to_be_checked()
+    await program.uncheck()
+    await ada.hears("Claude Code has its settings back")
+    assert not settings.exists()
 
 
 # --- accounts that come ----------------------------------------------------------------------------
