@@ -468,3 +468,43 @@ async def test_a_spent_pool_costs_the_official_client_one_request(stage: Stage) 
     with pytest.raises(anthropic.RateLimitError):
         await stage.sdk(max_retries=3).messages.create(**body())
     assert len(stage.sim.requests_for("/v1/messages")) == 2
+
+
+# --- held back by the person -------------------------------------------------------------------------
+
+
+async def test_with_failover_off_the_refusal_names_the_account_and_why_nobody_else_serves(stage: Stage) -> None:
+    first, second = await two(stage)
+    await stage.settle(failover=False)
+    async with client_of(stage) as client:
+        assert by(await ask(client, "one")) == "First"
+        first.always(faults.QuotaRejected("5h", 7200))
+        refused = await ask(client, "one")
+        another = await ask(client, "two")
+        await stage.core.commands.run("pin", {"account": "Second"})
+        chosen = await ask(client, "three")
+
+    for answer in (refused, another):
+        assert answer.status_code == 429
+        assert "First: 5 h window full until" in answer.text
+        assert "Second: failover is off" in answer.text
+    assert by(chosen) == "Second"
+    assert len(sent_to(stage, second)) == 1
+
+
+async def test_a_pause_stops_what_comes_and_not_what_is_under_way(stage: Stage) -> None:
+    first, _ = await two(stage)
+    first.script(faults.Stall(seconds=0.5))
+    async with client_of(stage) as client:
+        under_way = asyncio.create_task(ask(client, "one"))
+        await until(lambda: bool(sent_to(stage, first)))
+        await stage.core.commands.run("pause", {})
+        refused = await ask(client, "two")
+        await stage.core.commands.run("resume", {})
+        after = await ask(client, "three")
+        assert by(await under_way) == "First"
+
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (403, "false")
+    assert "Tidegate is paused." in refused.text
+    assert by(after) == "First"
+    assert len(sent_to(stage, first)) == 2
