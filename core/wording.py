@@ -77,13 +77,13 @@ STANDING_NAMES = Table(
 )
 STRATEGY_WORDS = Table(
     {
-        Strategy.BALANCED: N_("spend first what a reset would throw away, and keep room for what goes on"),
-        Strategy.LEAST_UTILIZED: N_("the account with the most room in its fullest window"),
-        Strategy.DRAIN_SOONEST: N_("the account whose longest window resets first"),
-        Strategy.STICKY: N_("the account that served last, until it cannot; then the next in your order"),
-        Strategy.ROUND_ROBIN: N_("every request the next account; prompt caches are lost"),
-        Strategy.ROTATE: N_("every new conversation the next account"),
-        Strategy.HYBRID: N_("the fittest by health, tokens and rest, as the opencode-anthropic-auth plugin scores it"),
+        Strategy.BALANCED: N_("first what a reset would waste, with room to go on"),
+        Strategy.LEAST_UTILIZED: N_("the most room in its fullest window"),
+        Strategy.DRAIN_SOONEST: N_("the longest window that resets first"),
+        Strategy.STICKY: N_("who served last, until it cannot"),
+        Strategy.ROUND_ROBIN: N_("the next at every request; prompt caches are lost"),
+        Strategy.ROTATE: N_("the next at every new conversation"),
+        Strategy.HYBRID: N_("the fittest, as opencode-anthropic-auth scores it"),
         Strategy.PRIORITY: N_("the first in your order that can serve"),
     }
 )
