@@ -190,6 +190,41 @@ async def test_opening_the_menu_brings_it_up_to_date(address: str) -> None:
         assert [values(row)["label"] for row in await desktop.layout(item)] == ["old", "new"]
 
 
+async def test_panel_that_reads_level_by_level_is_told_once_to_read_the_submenus_ahead(address: str) -> None:
+    items: list[Item] = [Line("Work"), Submenu("More", (Line("Home"),)), Submenu("Less", (Line("a"),))]
+    async with panel(address) as desktop, shown(icon_with(items)):
+        item = await desktop.offer_watcher()
+        _, more, less = await desktop.layout(item)
+        desktop.forget()
+
+        await desktop.ask(item, MENU, "GetLayout", "iias", 0, -1, [])
+        for _ in range(2):
+            await desktop.ask(item, MENU, "GetLayout", "iias", 0, 1, [])
+        await desktop.until_heard("LayoutUpdated")
+        await desktop.ask(item, MENU, "AboutToShow", "i", 0)  # what was sent before has arrived with its answer
+
+        assert [parent for _, parent in desktop.bodies["LayoutUpdated"]] == [more[0], less[0]]
+
+
+async def test_no_row_that_keeps_its_id_changes_its_place_among_those_that_do(address: str) -> None:
+    pin = [Radio(name, Order("pin", {"account": name}), checked=False) for name in "abc"]
+    items: list[Item] = [pin[0], Separator(), pin[1], Separator(), pin[2]]
+    icon = icon_with(items)
+    async with panel(address) as desktop, shown(icon):
+        item = await desktop.offer_watcher()
+        before = [row[0] for row in await desktop.layout(item)]
+        desktop.forget()
+
+        items[:] = [Button("Sign in again", Quit()), Separator(), pin[2], pin[0], Separator(), pin[1]]
+        icon.update_menu()
+        await desktop.until_heard("LayoutUpdated")
+
+        after = [row[0] for row in await desktop.layout(item)]
+        kept = [before.index(id_) for id_ in after if id_ in before]
+        assert kept == sorted(kept)
+        assert len(kept) == 3
+
+
 async def test_panel_can_ask_for_parts_of_the_menu(address: str) -> None:
     items: list[Item] = [Line("Work"), Submenu("More", (Line("Home"),))]
     async with panel(address) as desktop, shown(icon_with(items)):

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import pytest
 from PIL import Image
 
@@ -14,7 +15,7 @@ from Xlib import X
 
 from tests.desktop.stub_tray import Person, argb_visual, until, x_server
 from tray.popup import Box
-from tray.xembed_screen import UNREACHABLE, Screen, has_display
+from tray.xembed_screen import UNREACHABLE, Screen, UnusableScreenError, has_display
 
 pytestmark = pytest.mark.anyio
 
@@ -125,6 +126,27 @@ async def test_monitor_at_the_mouse_is_the_whole_screen_when_there_is_one(person
     assert where == Box(300, 200, 1, 1)
     assert screen.monitor(where) == Box(0, 0, 800, 480)
     screen.close()
+
+
+async def test_monitor_is_the_one_that_the_point_is_on(person: Person) -> None:
+    left, right = Box(0, 0, 500, 480), Box(500, 0, 300, 480)
+    for name, box in (("left", left), ("right", right)):
+        split = f"{box.width}/100x{box.height}/100+{box.x}+{box.y}"
+        output = "screen" if box is left else "none"
+        await anyio.run_process(["xrandr", "-d", person.name, "--setmonitor", name, split, output])
+    screen = Screen(lambda: None)
+
+    assert screen.monitor(Box(10, 10, 1, 1)) == left
+    assert screen.monitor(Box(700, 10, 1, 1)) == right
+    screen.close()
+
+
+async def test_screen_of_few_colours_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with x_server("320x200x16") as name:
+        monkeypatch.setenv("DISPLAY", name)
+
+        with pytest.raises(UnusableScreenError):
+            Screen(lambda: None)
 
 
 async def test_only_a_visual_with_transparency_is_taken_for_one(person: Person) -> None:

@@ -1,8 +1,9 @@
 """A pystray menu on D-Bus, as `com.canonical.dbusmenu`: the desktop's panel draws it in its own style.
 
 While the menu is open it must not jump: new words go out as changed properties of the same rows. Only other rows
-make a new layout, and they get ids that were never used before, so that a click on a row drawn earlier hits
-nothing rather than another row.
+make a new layout. In it a row that does the same as before keeps its id, for by ids GNOME's and Plasma's menus know
+which rows may stay on the screen, with their submenus open; a row that does something else gets an id that was never
+used, so that a click on a row drawn earlier hits nothing rather than another row.
 https://github.com/AyatanaIndicators/libdbusmenu/blob/master/libdbusmenu-glib/dbus-menu.xml
 """
 
@@ -29,7 +30,7 @@ _LAYOUT_SIGNATURE = "(ia{sv}av)"
 
 @dataclass(slots=True)
 class Node:
-    """One row as the panel has it: only `properties` and `item` change while it stays the same row."""
+    """One row as the panel has it."""
 
     id: int
     item: MenuItem | None
@@ -42,16 +43,54 @@ class Node:
         for child in self.children:
             yield from child.walk()
 
+    def deed(self) -> tuple[object, ...]:
+        """What makes another row of it: its kind, what a click does."""
+        kinds = tuple(self.properties.get(name) for name in ("type", "toggle-type", "children-display"))
+        return *kinds, getattr(self.item, "key", None)
+
     def shape(self) -> tuple[object, ...]:
-        """What makes another row of it: its kind, what a click does, the rows below."""
-        kinds = tuple(self.properties.get(name) for name in ("type", "toggle-type"))
-        return kinds, getattr(self.item, "key", None), tuple(child.shape() for child in self.children)
+        """The same for it and the rows below."""
+        return *self.deed(), tuple(child.shape() for child in self.children)
+
+    def take_ids(self, old: "Node") -> None:
+        """Keep the ids of rows that were there before: those that do the same, and if they do nothing, say the same."""
+        self.id = old.id
+        for child, twin in in_order(self.children, old.children):
+            child.take_ids(twin)
+
+    def identity(self) -> tuple[object, ...]:
+        """What a row is known by among its neighbours."""
+        words = None if getattr(self.item, "key", None) is not None else self.properties.get("label")
+        return *self.deed(), words
 
     def layout(self, depth: int, names: Sequence[str]) -> Layout:
         """The row as `GetLayout` answers it, `depth` levels deep (-1: all)."""
         below = self.children if depth else ()
         children = [Variant(_LAYOUT_SIGNATURE, list(child.layout(depth - 1, names))) for child in below]
         return self.id, _only(names, self.properties), children
+
+
+def in_order(fresh: Sequence[Node], old: Sequence[Node]) -> Iterator[tuple[Node, Node]]:
+    """The most pairs of twins that do not cross: a longest common subsequence. A row that moved is another row.
+
+    GNOME's extension does not move rows that it has drawn (seen with version 46 on GNOME Shell 43, 2026-11-21).
+    """
+    # Compared, not hashed: what a row does need not be hashable, and menus are short.
+    rows, before = [one.identity() for one in fresh], [one.identity() for one in old]
+    longest = [[0] * (len(old) + 1) for _ in range(len(fresh) + 1)]
+    for i in reversed(range(len(rows))):
+        for j in reversed(range(len(before))):
+            twins = rows[i] == before[j]
+            longest[i][j] = longest[i + 1][j + 1] + 1 if twins else max(longest[i + 1][j], longest[i][j + 1])
+    i = j = 0
+    while i < len(rows) and j < len(before):
+        if rows[i] == before[j]:
+            yield fresh[i], old[j]
+            i, j = i + 1, j + 1
+        elif longest[i + 1][j] >= longest[i][j + 1]:
+            i += 1
+        else:
+            j += 1
 
 
 class DBusMenu(ServiceInterface):
@@ -62,36 +101,66 @@ class DBusMenu(ServiceInterface):
         self._menu = menu
         self._click = click
         self._revision = 0
+        self._announced: set[int] = set()
+        """Submenus that a panel, reading level by level, has been told to read."""
         self._next_id = _ROOT_ID + 1
-        self._root = Node(_ROOT_ID, None, {}, ())
+        self._root = _root(())
 
     def refresh(self) -> bool:
         """Read the menu again and tell the panel what changed. Returns whether it has other rows now."""
         ids = itertools.count(self._next_id)
-        fresh = Node(
-            _ROOT_ID,
-            None,
-            {"children-display": Variant("s", "submenu")},
-            tuple(_node(item, ids) for item in self._menu() or ()),
-        )
-        if fresh.shape() == self._root.shape():
-            self._update(fresh)
-            return False
-        self._root = fresh
-        self._next_id = next(ids)
-        self._revision += 1
-        self.layout_updated()
-        return True
+        menu = self._menu()
+        fresh = _root(() if menu is None else tuple(_node(item, ids) for item in menu))
+        before, self._root = self._root, fresh
+        other_rows = fresh.shape() != before.shape()
+        if other_rows:
+            self._next_id = next(ids)
+            fresh.take_ids(before)
+            self._revision += 1
+            self._announced &= {node.id for node in fresh.walk()}
+            self._tell_layouts(before)
+        else:
+            for old, new in zip(before.walk(), fresh.walk(), strict=True):
+                new.id = old.id
+        self._tell_changes(before)
+        return other_rows
 
-    def _update(self, fresh: Node) -> None:
+    def _tell_layouts(self, before: Node) -> None:
+        """Tell each row that stays and has other rows below it now.
+
+        Not just the root: Plasma reads one level at a time, and keeps the rows below one whose id it knows.
+        https://invent.kde.org/plasma/plasma-workspace/-/blob/master/libdbusmenuqt/dbusmenuimporter.cpp (refresh)
+        """
+        known = {node.id: [child.id for child in node.children] for node in before.walk()}
+        for node in self._root.walk():
+            if node.id in known and known[node.id] != [child.id for child in node.children]:
+                self.layout_updated(node.id)
+
+    def _tell_changes(self, before: Node) -> None:
+        """Tell what rows that were there before say now.
+
+        No more than that: GNOME's extension makes a row anew, with its submenu closed, when it is told once more that
+        it has one. https://github.com/ubuntu/gnome-shell-extension-appindicator/blob/master/dbusMenu.js (_replaceSelf)
+        """
+        known = {node.id: node.properties for node in before.walk()}
         changed = []
-        for old, new in zip(self._root.walk(), fresh.walk(), strict=True):
-            old.item = new.item
-            if old.properties != new.properties:
-                old.properties = new.properties
-                changed.append([old.id, new.properties])
+        for node in self._root.walk():
+            old = known.get(node.id, node.properties)
+            if news := {name: value for name, value in node.properties.items() if old.get(name) != value}:
+                changed.append([node.id, news])
         if changed:
             self.items_properties_updated(changed)
+
+    def _announce_submenus(self, node: Node) -> None:
+        """Have a panel that reads level by level read the next one as well.
+
+        Plasma does, and would read a submenu only when it opens: its window is placed while it is empty, and then grows
+        over the edge of the screen (seen with 5.27, 2026-11-21).
+        """
+        for child in node.children:
+            if child.children and child.id not in self._announced:
+                self._announced.add(child.id)
+                self.layout_updated(child.id)
 
     def _node(self, id_: int) -> Node:
         for node in self._root.walk():
@@ -131,7 +200,10 @@ class DBusMenu(ServiceInterface):
         self, parent: DBusInt32, depth: DBusInt32, names: Annotated[list[str], DBusSignature("as")]
     ) -> Annotated[tuple[int, list[Any]], DBusSignature(f"u{_LAYOUT_SIGNATURE}")]:
         """The rows below `parent`."""
-        return self._revision, list(self._node(parent).layout(depth, names))
+        node = self._node(parent)
+        if depth == 1:
+            self._announce_submenus(node)
+        return self._revision, list(node.layout(depth, names))
 
     @dbus_method("GetGroupProperties")
     def get_group_properties(
@@ -189,14 +261,18 @@ class DBusMenu(ServiceInterface):
         return updated, []
 
     @dbus_signal("LayoutUpdated")
-    def layout_updated(self) -> Annotated[tuple[int, int], DBusSignature("ui")]:
-        """There are other rows."""
-        return self._revision, _ROOT_ID
+    def layout_updated(self, parent: int) -> Annotated[tuple[int, int], DBusSignature("ui")]:
+        """There are other rows below this one."""
+        return self._revision, parent
 
 
 def label(text: str) -> str:
     """The text with `_` doubled: a single one underlines the next letter, which e-mail addresses do not want."""
     return text.replace("_", "__")
+
+
+def _root(children: tuple[Node, ...]) -> Node:
+    return Node(_ROOT_ID, None, {"children-display": Variant("s", "submenu")}, children)
 
 
 def _node(item: MenuItem, ids: Iterator[int]) -> Node:

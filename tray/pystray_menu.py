@@ -22,6 +22,13 @@ class Row(MenuItem):  # type: ignore[misc]  # pystray has no types
             self._perform(self.key)
 
 
+class Inner(Menu):  # type: ignore[misc]  # pystray has no types
+    """A menu inside another. It tells whether it has rows without reading all below, as pystray does at each level."""
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+
 def menu(items: Callable[[], Sequence[Item]], perform: Perform, *, double_ampersands: bool = False) -> Menu:
     """A menu that asks `items` anew each time it is read, and hands a clicked row's action to `perform`.
 
@@ -38,9 +45,9 @@ def menu(items: Callable[[], Sequence[Item]], perform: Perform, *, double_ampers
             case Line(label=label):
                 return Row(text(label), None, perform)
             case Submenu(label=label, items=inner):
-                return MenuItem(text(label), Menu(*map(row, inner)))
+                return MenuItem(text(label), Inner(*map(row, inner)))
             case Button(label=label, action=action):
-                # The default row is what a left click does on Windows, where it does not open the menu.
+                # The default row is what a middle or double click does, on desktops that hand one on.
                 return Row(text(label), action, perform, default=action == OpenDashboard())
             case Radio(label=label, action=action, checked=checked):
                 return Row(text(label), action, perform, checked=_always(checked), radio=True)

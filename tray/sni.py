@@ -1,26 +1,24 @@
-"""The tray icon on Linux: a pystray back end that speaks StatusNotifierItem on the session bus. No GTK, no X.
+"""The icon on the session bus, as a StatusNotifierItem: Xfce, Plasma, GNOME with AppIndicator, waybar. No GTK, no X.
 
-A panel that is started or restarted later gets the icon as well, and `on_host` says whether any panel shows it.
+A panel that is started or restarted later gets the icon as well.
 https://www.freedesktop.org/wiki/Specifications/StatusNotifierItem/
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from html import escape
 from typing import Annotated, Any
 
-from dbus_fast import BusType, DBusError, DBusFastError, Message, MessageType, PropertyAccess
+from dbus_fast import BusType, Message, MessageType, PropertyAccess
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 from PIL import Image
 
 from core.errors import NoDesktop
-from tray import dbusmenu
-from tray.toolkit import Icon as PystrayIcon
-from tray.toolkit import MenuItem
+from tray import bus, dbusmenu
 
 ITEM_PATH = "/StatusNotifierItem"
 ITEM_INTERFACE = "org.kde.StatusNotifierItem"
@@ -28,16 +26,11 @@ WATCHER = "org.kde.StatusNotifierWatcher"
 WATCHER_PATH = "/StatusNotifierWatcher"
 _HOST_SIGNALS = {"StatusNotifierHostRegistered", "StatusNotifierHostUnregistered"}
 _DBUS = "org.freedesktop.DBus"
-_DBUS_PATH = "/org/freedesktop/DBus"
 
 WATCHER_SIGNALS = (
     f"type='signal',sender='{_DBUS}',member='NameOwnerChanged',arg0='{WATCHER}'",
     f"type='signal',interface='{WATCHER}'",
 )
-CALL_ERRORS = (DBusError, OSError, EOFError)
-"""The answer was an error, none came in time (a TimeoutError is an OSError), or the bus has gone."""
-CALL_S = 5.0
-"""A panel that is starting answers within a second; one that hangs must not hang us."""
 
 log = logging.getLogger(__name__)
 
@@ -52,39 +45,38 @@ def pixmap(image: Image.Image) -> Pixmap:
     return image.width, image.height, Image.merge("RGBA", (alpha, red, green, blue)).tobytes()
 
 
+def tooltip(name: str, text: str) -> tuple[str, str]:
+    """Title and text of a tooltip.
+
+    The title should be plain text and the text markup, but waybar reads both as markup and shows nothing when it is
+    wrong, and Plasma takes as markup only what has a tag in it. So words that need escaping go into a tag.
+    https://github.com/Alexays/Waybar/blob/master/src/modules/sni/item.cpp (set_tooltip_markup)
+    """
+    escaped = escape(text, quote=False)
+    return (text, "") if escaped == text else (name, f"<span>{escaped}</span>")
+
+
 @asynccontextmanager
 async def session_bus() -> AsyncIterator[MessageBus]:
     """A connection to the session bus. Raises NoDesktop when there is none."""
-    try:
-        async with asyncio.timeout(CALL_S):
-            bus = await MessageBus(bus_type=BusType.SESSION).connect()
-    # KeyError: dbus-fast looks for $HOME without asking whether there is one.
-    except (OSError, DBusFastError, TimeoutError, KeyError) as exc:
-        raise NoDesktop(
-            "There is no desktop session to show an icon in",
-            "Run `tidegate serve` to run without one.",
-        ) from exc
-    try:
-        yield bus
-    finally:
-        bus.disconnect()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CALL_S):
-                await _disconnected(bus)
-
-
-async def _disconnected(bus: MessageBus) -> None:
-    """Return when the connection is closed, whoever closed it."""
-    with contextlib.suppress(OSError, EOFError, DBusFastError):
-        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast forgot the annotation
+    async with AsyncExitStack() as ends:
+        try:
+            session = await ends.enter_async_context(bus.connected(BusType.SESSION))
+        except bus.ERRORS as exc:
+            raise NoDesktop(
+                "There is no desktop session to show an icon in",
+                "Run `tidegate serve` to run without one.",
+            ) from exc
+        yield session
 
 
 class StatusNotifierItem(ServiceInterface):
-    """The icon as panels see it."""
+    """The icon as panels see it. `open_menu` and `activate` must not block."""
 
-    def __init__(self, name: str, text: str, activate: Callable[[], None]) -> None:
+    def __init__(self, name: str, text: str, open_menu: Callable[[], None], activate: Callable[[], None]) -> None:
         super().__init__(ITEM_INTERFACE)
         self._name = name
+        self._open_menu = open_menu
         self._activate = activate
         self.pixmaps: list[Pixmap] = []
         self.text = text
@@ -125,14 +117,19 @@ class StatusNotifierItem(ServiceInterface):
         """The icon, in every size we draw; the panel takes the nearest."""
         return [list(pixels) for pixels in self.pixmaps]
 
+    @dbus_property(PropertyAccess.READ, "IconAccessibleDesc")
+    def icon_accessible_desc(self) -> DBusStr:
+        """What the picture says: GNOME's extension gives it to screen readers."""
+        return self.text
+
     @dbus_property(PropertyAccess.READ, "ToolTip")
     def tool_tip(self) -> Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]:
-        """Icon name, icon, title, text. The title is plain text, the text would be markup."""
-        return ["", [], self.text, ""]
+        """Icon name, icon, title, text."""
+        return ["", [], *tooltip(self._name.capitalize(), self.text)]
 
     @dbus_property(PropertyAccess.READ, "ItemIsMenu")
     def item_is_menu(self) -> DBusBool:
-        """A left click opens the menu too: it is the switcher."""
+        """A left click opens the menu too: it is the switcher. Plasma, Xfce and waybar do so, GNOME always."""
         return True
 
     @dbus_property(PropertyAccess.READ, "Menu")
@@ -142,8 +139,8 @@ class StatusNotifierItem(ServiceInterface):
 
     @dbus_method("Activate")
     def activate(self, _x: DBusInt32, _y: DBusInt32) -> None:
-        """A left click on a panel that does not know `ItemIsMenu`, a double click on GNOME."""
-        self._activate()
+        """A left click on a panel that does not know `ItemIsMenu` (LXQt), a double click on GNOME."""
+        self._open_menu()
 
     @dbus_method("SecondaryActivate")
     def secondary_activate(self, _x: DBusInt32, _y: DBusInt32) -> None:
@@ -152,7 +149,8 @@ class StatusNotifierItem(ServiceInterface):
 
     @dbus_method("ContextMenu")
     def context_menu(self, _x: DBusInt32, _y: DBusInt32) -> None:
-        """Asked of items that have no `Menu`. Ours has."""
+        """Asked by panels that draw no menus of others, and where theirs could not be made (waybar, Plasma)."""
+        self._open_menu()
 
     @dbus_method("Scroll")
     def scroll(self, _delta: DBusInt32, _orientation: DBusStr) -> None:
@@ -172,58 +170,16 @@ class StatusNotifierItem(ServiceInterface):
         return "Active" if self.shown else "Passive"
 
 
-class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
-    """A pystray icon: `run()` blocks the main thread, everything else may be called from any thread.
+class Registration:
+    """Offers the icon to the panel that is there and to each that comes, and tells whether any shows it."""
 
-    `icon` is one image, or a sequence of the same picture in several sizes. `on_host` is told whether a panel
-    shows the icon, at the start and whenever that changes. It and the clicks run on the loop that draws the menu:
-    a callback hands its work on and returns.
-    """
-
-    HAS_NOTIFICATION = False
-
-    def __init__(self, *args: Any, on_host: Callable[[bool], None] = lambda _: None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._on_host = on_host
-        self._hosted: bool | None = None
+    def __init__(self, session: MessageBus, hosted: Callable[[bool], None]) -> None:
+        self._session = session
+        self._hosted = hosted
         self._watchers = 0
-        self._item = StatusNotifierItem(self.name, self.title, self)
-        self._rows = dbusmenu.DBusMenu(lambda: self.menu, self._clicked)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = asyncio.Event()
 
-    def run(self, setup: Callable[["Icon"], None] | None = None) -> None:
-        """Show the icon until `stop()`, or until the session ends. Raises NoDesktop when there is no session."""
-        asyncio.run(self._serve(setup))
-
-    async def _serve(self, setup: Callable[["Icon"], None] | None) -> None:
-        # The bus comes first: pystray's setup thread, once started, waits for ever for an icon that fails to run.
-        async with session_bus() as bus:
-            self._loop = asyncio.get_running_loop()
-            self._loop.set_exception_handler(_on_lost_future)
-            bus.export(ITEM_PATH, self._item)
-            bus.export(dbusmenu.PATH, self._rows)
-            try:
-                self._start_setup(setup)
-                self._mark_ready()
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._until_session_ends(bus), name="session bus")
-                    await self._watch(bus, tasks)
-                    await self._stopping.wait()
-                    bus.disconnect()
-            finally:
-                self._loop = None
-
-    async def _until_session_ends(self, bus: MessageBus) -> None:
-        await _disconnected(bus)
-        if not self._stopping.is_set():
-            log.info("the desktop session has ended")
-            self._stopping.set()
-
-    # --- the panel ---------------------------------------------------------------------------------
-
-    async def _watch(self, bus: MessageBus, tasks: asyncio.TaskGroup) -> None:
-        """Register with the panel that is there, and with any that comes later."""
+    async def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Register, and listen from now on."""
 
         def heard(message: Message) -> None:
             if message.message_type is not MessageType.SIGNAL:
@@ -231,105 +187,44 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
             if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
                 self._watchers += 1
                 if message.body[2]:
-                    tasks.create_task(self._register(bus), name="register with the panel")
+                    tasks.create_task(self._register(), name="register with the panel")
                 else:
-                    self._host(shown=False)
+                    self._hosted(False)
             elif message.interface == WATCHER and message.member in _HOST_SIGNALS:
-                tasks.create_task(self._ask_for_a_host(bus), name="ask for a host")
+                tasks.create_task(self._ask_for_a_host(), name="ask for a host")
 
-        bus.add_message_handler(heard)
+        self._session.add_message_handler(heard)
         try:
             for rule in WATCHER_SIGNALS:
-                await _call(bus, _add_match(rule))
-        except CALL_ERRORS as exc:
+                await bus.add_match(self._session, rule)
+        except bus.ERRORS as exc:
             log.warning("a panel that starts later will not show the icon: %s", exc)
-        await self._register(bus)
+        await self._register()
 
-    async def _register(self, bus: MessageBus) -> None:
+    async def _register(self) -> None:
         try:
-            await _call(bus, _to_watcher(WATCHER, "RegisterStatusNotifierItem", bus.unique_name))
-        except CALL_ERRORS as exc:
+            # By the connection's own name, which every watcher that was tried takes. The specification's well-known
+            # name (org.kde.StatusNotifierItem-PID-ID) has no reader, and inside Flatpak nobody may own it.
+            await bus.call(self._session, _to_watcher(WATCHER, "RegisterStatusNotifierItem", self._session.unique_name))
+        except bus.ERRORS as exc:
             log.debug("no panel takes the icon yet: %s", exc)
-            self._host(shown=False)
+            self._hosted(False)
         else:
-            await self._ask_for_a_host(bus)
+            await self._ask_for_a_host()
 
-    async def _ask_for_a_host(self, bus: MessageBus) -> None:
+    async def _ask_for_a_host(self) -> None:
+        # Asked, and not believed of the signal: waybar announces a host also when the last one has gone.
+        # https://github.com/Alexays/Waybar/blob/master/src/modules/sni/watcher.cpp (nameVanished)
         question = _to_watcher(f"{_DBUS}.Properties", "Get", WATCHER, "IsStatusNotifierHostRegistered")
         asked = self._watchers
         try:
-            (answer,) = await _call(bus, question)
+            (answer,) = (await bus.call(self._session, question)).body
             shown = bool(answer.value)
-        except CALL_ERRORS as exc:
+        except bus.ERRORS as exc:
             log.debug("the panel does not say whether it shows icons: %s", exc)
             shown = False
         if asked == self._watchers:  # else the answer is from a panel that has gone since
-            self._host(shown=shown)
-
-    def _host(self, *, shown: bool) -> None:
-        if shown is not self._hosted:
-            self._hosted = shown
-            self._on_host(shown)
-
-    # --- what pystray asks of a back end ------------------------------------------------------------
-
-    def _clicked(self, row: MenuItem) -> None:
-        try:
-            row(self)
-        except Exception:  # the edge: a row that fails must not take the icon along
-            log.exception("the menu row %r failed", row.text)
-
-    def _show(self) -> None:
-        self._item.shown = True
-        self._post(self._item.new_status)
-
-    def _hide(self) -> None:
-        self._item.shown = False
-        self._post(self._item.new_status)
-
-    def _update_icon(self) -> None:
-        images = self.icon if isinstance(self.icon, Sequence) else (self.icon,)
-        self._item.pixmaps = [pixmap(image) for image in images]
-        self._icon_valid = True
-        self._post(self._item.new_icon)
-
-    def _update_title(self) -> None:
-        self._item.text = self.title
-        self._post(self._item.new_tool_tip)
-
-    def _update_menu(self) -> None:
-        self._post(self._rows.refresh)
-
-    def _stop(self) -> None:
-        self._post(self._stopping.set)
-
-    def _post(self, call: Callable[[], object]) -> None:
-        """Run `call` on the loop; without one there is nobody to tell."""
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop closed in between
-                loop.call_soon_threadsafe(call)
-
-
-def _on_lost_future(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """When the bus goes, dbus-fast drops the messages under way as failed futures that nobody asks for."""
-    if isinstance(context.get("exception"), OSError | EOFError):
-        log.debug("a message to the panel was lost: %s", context["exception"])
-    else:
-        loop.default_exception_handler(context)
-
-
-async def _call(bus: MessageBus, message: Message) -> list[Any]:
-    """Call a method and return its answer's body. Raises one of CALL_ERRORS."""
-    async with asyncio.timeout(CALL_S):
-        reply = await bus.call(message)
-    if reply.message_type is MessageType.ERROR:
-        raise DBusError(reply.error_name or "unknown", str(reply.body[0] if reply.body else ""))
-    return reply.body
-
-
-def _add_match(rule: str) -> Message:
-    return Message(destination=_DBUS, path=_DBUS_PATH, interface=_DBUS, member="AddMatch", signature="s", body=[rule])
+            self._hosted(shown)
 
 
 def _to_watcher(interface: str, member: str, *words: str | None) -> Message:

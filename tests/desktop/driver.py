@@ -4,12 +4,15 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+
+import msgspec
 
 from core.errors import TidegateError
 from core.import_glance import Glance
-from core.model import Notification, Snapshot
+from core.model import Notification, Snapshot, Strategy
 from tests.desktop.pictures import picture
 from tray import backend
 from tray.app import run
@@ -32,8 +35,9 @@ class MemoryCore:
         self._snapshot = snapshot
         self._changed()
 
-    def do(self, name: str, **arguments: object) -> None:
-        say("do", name=name, **{key: str(value) for key, value in arguments.items()})
+    def do(self, name: str, /, **arguments: object) -> None:
+        # The name of a strategy must not be taken for the name of the order.
+        say("do", **{"strategy" if key == "name" else key: str(value) for key, value in arguments.items()}, name=name)
         accounts = self._snapshot.accounts
         if name == "pin":
             chosen = arguments["account"]
@@ -42,14 +46,27 @@ class MemoryCore:
             self.show(replace(self._snapshot, accounts=views))
         elif name == "unpin":
             self.show(replace(self._snapshot, accounts=tuple(replace(v, pinned=False) for v in accounts)))
+        elif name == "strategy":
+            self.show(replace(self._snapshot, strategy=Strategy(str(arguments["name"]))))
 
-    def subscribe(self, changed: Callable[[], None], notify: Callable[[Notification], None]) -> None:
+    @contextmanager
+    def subscribed(
+        self, changed: Callable[[], None], notify: Callable[[Notification], None], _ended: Callable[[str], None]
+    ) -> Iterator[None]:
         self._changed, self._notify = changed, notify
+        yield
+
+    def answering(self, _shows: Callable[[], None]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def finish(self) -> None:
+        self.stopped.set()
 
     def local_key(self) -> str:
         return "local-key-of-the-test"
 
     def sign_in(self, kind: str) -> str:
+        say("sign in", to=kind)
         return f"http://127.0.0.1:9/{kind}"
 
     def look_around(self, found: Callable[[Glance], None]) -> None:
@@ -71,7 +88,7 @@ class MemoryCore:
             if "picture" in command:
                 self.show(picture(command["picture"], self._now))
             if "notify" in command:
-                self._notify(Notification(**command["notify"]))
+                self._notify(msgspec.convert(command["notify"], Notification))
 
 
 def say(kind: str, **facts: str) -> None:

@@ -3,7 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
-from core.model import AccountId, AccountKind, AccountView, Snapshot, Standing, WindowView
+from core.model import (
+    AccountId,
+    AccountKind,
+    AccountView,
+    Move,
+    Pause,
+    ProviderName,
+    Snapshot,
+    Standing,
+    WindowView,
+)
 from core.wording import level
 
 HOUR = 3600.0
@@ -43,6 +53,19 @@ def readme(now: float) -> Snapshot:
     return Snapshot(at=now, address=ADDRESS, accounts=accounts)
 
 
+def paused(now: float) -> Snapshot:
+    """What is rare, all at once."""
+    moves = tuple(Move(now - 600 * n, "Home", "Work", "5 h window full") for n in range(12))
+    shown = replace(pool(now, 0.62), pause=Pause(now + HOUR), failover=False, moves=moves)
+    return replace(shown, unreachable=(ProviderName.ANTHROPIC,), notifications=False)
+
+
+def crowd(now: float) -> Snapshot:
+    """As many accounts as somebody may have who tries."""
+    views = (account(f"Account {n}", now, 0.5, active=n == 30) for n in range(40))
+    return Snapshot(at=now, version="0.1.0", address=ADDRESS, accounts=tuple(views))
+
+
 def picture(name: str, now: float) -> Snapshot:
     """The snapshot of this name."""
     signed_out = account("Team", now, standing=Standing.SIGN_IN, detail="signed out elsewhere")
@@ -52,5 +75,7 @@ def picture(name: str, now: float) -> Snapshot:
         "spent": pool(now, 0.97),
         "sign-in": pool(now, 0.62, signed_out),
         "empty": Snapshot(at=now, address=ADDRESS),
+        "paused": paused(now),
+        "crowd": crowd(now),
         "readme": readme(now),
     }[name]

@@ -122,6 +122,18 @@ class Robot:
 
         await self.until(registered, seconds)
 
+    async def until_xembed_tray(self, seconds: float) -> None:
+        """A panel takes windows of tray icons."""
+
+        def owned(_screen: Image.Image) -> bool:
+            display = Display(self._environment["DISPLAY"])
+            try:
+                return bool(display.get_selection_owner(display.intern_atom("_NET_SYSTEM_TRAY_S0")) != X.NONE)
+            finally:
+                display.close()
+
+        await self.until_seen(owned, seconds, "XEmbed tray")
+
     async def until_item(self, seconds: float) -> str:
         """The bus name of the one tray icon, once it is registered."""
 
@@ -175,9 +187,10 @@ class Robot:
                 await anyio.sleep(LOOK_AGAIN_S)
         raise AssertionError(f"{what}: not on the screen after {seconds} s, see {self.screenshot('missing')}")
 
-    async def until_icon(self, colour: Colour, seconds: float) -> Box:
-        """Where the panel shows an icon with water of this colour."""
-        box = await self.until_seen(lambda screen: colour_box(screen, colour, PANEL), seconds, f"icon in {colour}")
+    async def until_icon(self, colour: Colour, seconds: float, area: Box | None = None) -> Box:
+        """Where the panel shows an icon with water of this colour. `area`: where the panel is, if not at the top."""
+        where = area or PANEL
+        box = await self.until_seen(lambda screen: colour_box(screen, colour, where), seconds, f"icon in {colour}")
         assert isinstance(box, tuple)
         return box
 
@@ -206,11 +219,23 @@ class Robot:
 
     async def click(self, x: int, y: int, button: int = 1) -> None:
         """Click with the mouse."""
-        command = ["xdotool", "mousemove", "--sync", str(x), str(y), "click", str(button)]
-        await anyio.run_process(command, env=dict(self._environment))
+        # Without --sync, which waits for ever for a mouse that is there already.
+        await self._xdotool("mousemove", str(x), str(y), "click", str(button))
+
+    async def point(self, x: int, y: int) -> None:
+        """Move the mouse."""
+        await self._xdotool("mousemove", str(x), str(y))
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, one after the other, by their X names."""
+        await self._xdotool("key", *keys)
+
+    async def _xdotool(self, *words: str) -> None:
+        await anyio.run_process(["xdotool", *words], env=dict(self._environment))
 
 
 PANEL: Box = (0, 0, 1024, 32)
+PANEL_BELOW: Box = (0, 608, 1024, 640)
 
 
 def colour_box(screen: Image.Image, colour: Colour, area: Box, tolerance: int = 24) -> Box | None:

@@ -9,18 +9,18 @@ import anyio
 from PIL import Image
 from Xlib.display import Display
 
-from core.model import Account, AccountState, FailedOver, Pool
+from core.model import Account, AccountState, FailedOver, Level, Pool
 from core.policy.alerts import notification
 from tests.desktop.pictures import readme
 from tests.desktop.robot import centre
 from tests.desktop.session import Session, desktop
 from tests.desktop.test_desktop import MENU_HEIGHT, SECONDS, tray
-from tray.icon import DEEP_WATER, Level
+from tray.icon_colours import WATER
 
 TARGET = Path(__file__).parents[2] / "icons/screenshot.png"
 BACKGROUND = (58, 84, 110)
 BOTTOM_RIGHT = "3"
-SCREEN = "640x400x24"
+SCREEN = "640x450x24"
 
 
 async def main() -> None:
@@ -29,7 +29,7 @@ async def main() -> None:
             robot = session.robot
             _paint(session)
             _put_notifications_out_of_the_way(session)
-            icon = await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+            icon = await robot.until_icon(WATER[Level.OK], SECONDS)
             message = the_move(time.time())
             driver.command(notify=message)
             await robot.until_notified(message["title"], SECONDS)

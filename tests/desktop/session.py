@@ -17,11 +17,13 @@ from pathlib import Path
 
 from tests.desktop.bus import END_S, START_S, first_line, private_bus
 from tests.desktop.robot import Robot
+from tests.desktop.stub_tray import x_command
 
 PACKAGES = {
     "Xvfb": "xvfb",
     "openbox": "openbox",
     "xfce4-panel": "xfce4-panel",
+    "tint2": "tint2",
     "/usr/lib/x86_64-linux-gnu/xfce4/notifyd/xfce4-notifyd": "xfce4-notifyd",
     "dunst": "dunst",
     "dbus-daemon": "dbus",
@@ -35,6 +37,7 @@ SERVICES = {"org.xfce.Xfconf": "/usr/lib/x86_64-linux-gnu/xfce4/xfconf/xfconfd"}
 SCREEN = "1024x640x24"
 _MARK = "TIDEGATE_TEST_SESSION"
 _PR_SET_CHILD_SUBREAPER = 36
+_LOOK_AGAIN_S = 0.01
 
 PANEL = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">
@@ -66,6 +69,19 @@ PANEL = """<?xml version="1.0" encoding="UTF-8"?>
   </property>
 </channel>
 """
+TINT2 = """rounded = 0
+border_width = 0
+background_color = {colour} 100
+panel_items = TSC
+panel_position = bottom center horizontal
+panel_size = 100% 30
+panel_background_id = 1
+systray_padding = 4 3 4
+systray_icon_size = 24
+time1_format = %H:%M
+clock_font_color = #808080 100
+"""
+TINT2_COLOURS = {False: "#e8eaed", True: "#30363d"}
 GTK = """[Settings]
 gtk-theme-name = Adwaita
 gtk-icon-theme-name = Adwaita
@@ -83,6 +99,7 @@ class Session:
         self.artifacts = artifacts
         self.environment = _environment(folder)
         self.robot: Robot
+        self._before = _children()
         self._programs: list[subprocess.Popen[bytes]] = []
 
     def start(self, command: Sequence[str], **options: object) -> subprocess.Popen[bytes]:
@@ -98,6 +115,12 @@ class Session:
         """Start the panel and wait until it takes tray icons."""
         panel = self.start(["xfce4-panel", "--disable-wm-check"])
         await self.robot.until_host_is_registered(START_S)
+        return panel
+
+    async def start_tint2(self) -> subprocess.Popen[bytes]:
+        """Start, at the bottom, the panel that has an XEmbed tray and no other, and wait for the tray."""
+        panel = self.start(["tint2", "-c", str(self.folder / "tint2rc")])
+        await self.robot.until_xembed_tray(START_S)
         return panel
 
     async def start_notifier(self, kind: str) -> subprocess.Popen[bytes]:
@@ -125,9 +148,12 @@ class Session:
             for pid in strays:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                with suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
             assert time.monotonic() < deadline, f"these processes of the session do not end: {strays}"
+            time.sleep(_LOOK_AGAIN_S)
+        # The dead carry no mark: theirs are the children that we had not before and that nobody has waited for.
+        for pid in _children() - self._before:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
 
 
 @asynccontextmanager
@@ -191,6 +217,7 @@ def _write_settings(folder: Path, *, dark: bool) -> None:
     word = str(dark).lower()
     _write(folder / "config/xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml", PANEL.format(dark=word))
     _write(folder / "config/gtk-3.0/settings.ini", GTK.format(dark=word))
+    _write(folder / "tint2rc", TINT2.format(colour=TINT2_COLOURS[dark]))
 
 
 def _write(path: Path, text: str) -> None:
@@ -201,8 +228,7 @@ def _write(path: Path, text: str) -> None:
 def _start_x(session: Session, screen: str) -> str:
     """Start the X server on a display that it finds free."""
     readable, writable = os.pipe()
-    options = ["-screen", "0", screen, "-nolisten", "tcp", "-noreset", "-displayfd", str(writable)]
-    session.start(["Xvfb", *options], pass_fds=(writable,))
+    session.start(x_command(writable, screen), pass_fds=(writable,))
     os.close(writable)
     return f":{first_line(readable, 'Xvfb')}"
 
@@ -210,6 +236,15 @@ def _start_x(session: Session, screen: str) -> str:
 def _adopt_strays(*, yes: bool) -> None:
     """Become the parent of processes of the session whose own parent ends, so that they can be waited for."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+
+
+def _children() -> set[int]:
+    """Our own children, the dead ones that nobody has waited for too."""
+    found: set[int] = set()
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that ended meanwhile
+            found.update(map(int, (thread / "children").read_text().split()))
+    return found
 
 
 def _marked(mark: str) -> list[int]:

@@ -13,7 +13,7 @@ from dbus_fast.annotations import DBusBool, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 from PIL import Image
 
-from tray import sni
+from tray import linux, sni
 from tray.items import Item
 from tray.pystray_menu import menu
 
@@ -46,6 +46,22 @@ class Watcher(ServiceInterface):
         """A panel has come."""
 
 
+class Told:
+    """What the app was told: whether any panel shows the icon."""
+
+    def __init__(self) -> None:
+        self.all: list[bool] = []
+        self._news = threading.Semaphore(0)
+
+    def __call__(self, shown: bool) -> None:
+        self.all.append(shown)
+        self._news.release()
+
+    async def next(self) -> bool:
+        assert await anyio.to_thread.run_sync(lambda: self._news.acquire(timeout=SECONDS))
+        return self.all[-1]
+
+
 class Panel:
     """A panel's connection: the watcher it offers, and the signals it has heard."""
 
@@ -53,6 +69,7 @@ class Panel:
         self.bus = bus
         self.watcher = watcher
         self.signals: list[str] = []
+        self.bodies: dict[str, list[Any]] = {}
         self._news = anyio.Event()
 
     async def offer_watcher(self) -> str:
@@ -66,8 +83,14 @@ class Panel:
     def heard(self, message: Message) -> None:
         if message.message_type is MessageType.SIGNAL and message.path in {ITEM[0], MENU[0]}:
             self.signals.append(message.member)
+            self.bodies.setdefault(message.member, []).append(message.body)
             self._news.set()
             self._news = anyio.Event()
+
+    def forget(self) -> None:
+        """What was heard so far does not count."""
+        self.signals.clear()
+        self.bodies.clear()
 
     async def until_heard(self, signal: str) -> None:
         with anyio.fail_after(SECONDS):
@@ -116,11 +139,11 @@ async def panel(address: str, *, hosted: bool = True) -> AsyncIterator[Panel]:
 
 
 @asynccontextmanager
-async def shown(icon: sni.Icon) -> AsyncIterator[None]:
+async def shown(icon: linux.Icon) -> AsyncIterator[None]:
     """The icon, visible, running in a thread as it runs in the main thread of the program."""
     visible = threading.Event()
 
-    def setup(icon: sni.Icon) -> None:
+    def setup(icon: linux.Icon) -> None:
         icon.visible = True
         visible.set()
 
@@ -135,8 +158,8 @@ async def shown(icon: sni.Icon) -> AsyncIterator[None]:
         assert not thread.is_alive()
 
 
-def icon_with(items: list[Item], perform: Callable[[Any], None] = print, **options: Any) -> sni.Icon:
-    return sni.Icon("tidegate", RED, "Work: 62 %", menu(lambda: items, perform), **options)
+def icon_with(items: list[Item], perform: Callable[[Any], None] = print, **options: Any) -> linux.Icon:
+    return linux.Icon("tidegate", RED, "Work: 62 %", menu(lambda: items, perform), **options)
 
 
 def values(row: list[Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tests.desktop.pictures import picture
 from tests.desktop.robot import Robot, Row, centre
 from tests.desktop.session import Session, desktop
 from tray import items, menu
-from tray.icon import AMBER, DEEP_WATER, LIGHT
+from tray.icon_colours import AMBER, LIGHT, WATER
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ def checked(root: Row) -> list[str]:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_icon_is_in_the_panel_and_a_left_click_opens_the_menu(tmp_path: Path, dark: bool) -> None:
     async with desktop(tmp_path, dark=dark) as session, tray(session):
-        icon = await session.robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+        icon = await session.robot.until_icon(WATER[Level.OK], SECONDS)
         session.robot.screenshot("icon")
 
         await session.robot.click(*centre(icon))
@@ -102,13 +102,28 @@ async def test_click_on_a_row_with_the_mouse_switches_the_account(tmp_path: Path
     async with desktop(tmp_path) as session, tray(session) as driver:
         robot = session.robot
         item = await robot.until_item(SECONDS)
-        await robot.click(*centre(await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)))
+        await robot.click(*centre(await robot.until_icon(WATER[Level.OK], SECONDS)))
         left, top, _, _ = await robot.until_popup(MENU_HEIGHT, SECONDS)
 
         await robot.click(left + 60, top + 2 * ROW_HEIGHT + ROW_HEIGHT // 2 + 4)  # below the headline and "Work"
 
         assert (await driver.said("do"))["account"] == "home"
         await robot.until(lambda: _is(robot, item, ["Home"]), SECONDS)
+
+
+async def test_open_menu_shows_what_is_new_without_closing(tmp_path: Path) -> None:
+    async with desktop(tmp_path) as session, tray(session) as driver:
+        robot = session.robot
+        await robot.click(*centre(await robot.until_icon(WATER[Level.OK], SECONDS)))
+        box = await robot.until_popup(MENU_HEIGHT, SECONDS)
+        before = robot.look().crop(box)
+
+        driver.command(picture="sign-in")
+
+        await robot.until_icon(AMBER, SECONDS)
+        await robot.until_seen(lambda screen: screen.crop(box) != before, SECONDS, "the rows that are new")
+        robot.screenshot("menu-with-news")
+        assert box in robot.popups()
 
 
 async def test_click_on_a_row_pins_and_the_menu_offers_to_unpin(tmp_path: Path) -> None:
@@ -130,6 +145,18 @@ async def test_account_is_removed_by_the_second_click_in_its_submenu(tmp_path: P
 
         told = await driver.said("do", name="remove")
         assert (told["account"], told["revoke"]) == ("home", "True")
+
+
+async def test_sign_in_that_is_needed_stands_at_the_top_and_a_click_begins_it(tmp_path: Path) -> None:
+    async with desktop(tmp_path) as session, tray(session, "sign-in") as driver:
+        item = await session.robot.until_item(SECONDS)
+        await session.robot.until_icon(AMBER, SECONDS)
+
+        first = (await session.robot.menu(item)).children[0]
+        await session.robot.click_row(item, first.label)
+
+        assert first.label.startswith("Sign in again: Team")
+        assert (await driver.said("sign in"))["to"] == "claude"
 
 
 async def test_first_start_offers_what_was_found_in_other_programs(tmp_path: Path) -> None:
@@ -160,7 +187,7 @@ async def test_menu_on_the_bus_is_the_menu_that_was_built(tmp_path: Path) -> Non
 async def test_notification_reaches_the_daemon_and_the_screen(tmp_path: Path, notifier: str) -> None:
     async with desktop(tmp_path, notifier=notifier) as session, tray(session) as driver:
         robot = session.robot
-        await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+        await robot.until_icon(WATER[Level.OK], SECONDS)
         before = len(robot.popups())
 
         driver.command(notify={"title": "Work rests until 16:10", "body": "5 h <full> & done", "key": "work"})
@@ -175,12 +202,12 @@ async def test_notification_reaches_the_daemon_and_the_screen(tmp_path: Path, no
 async def test_icon_follows_the_snapshot(tmp_path: Path) -> None:
     async with desktop(tmp_path) as session, tray(session) as driver:
         robot = session.robot
-        await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+        await robot.until_icon(WATER[Level.OK], SECONDS)
 
         driver.command(picture="warn")
-        await robot.until_icon(DEEP_WATER[Level.WARN], SECONDS)
+        await robot.until_icon(WATER[Level.WARN], SECONDS)
         driver.command(picture="spent")
-        await robot.until_icon(DEEP_WATER[Level.SPENT], SECONDS)
+        await robot.until_icon(WATER[Level.SPENT], SECONDS)
         robot.screenshot("spent")
         driver.command(picture="sign-in")
         await robot.until_icon(AMBER, SECONDS)
@@ -196,7 +223,7 @@ async def test_icon_comes_back_when_the_panel_is_restarted(tmp_path: Path) -> No
     async with desktop(tmp_path, panel=False) as session:
         panel = await session.start_panel()
         async with tray(session) as driver:
-            await session.robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+            await session.robot.until_icon(WATER[Level.OK], SECONDS)
 
             panel.kill()
             panel.wait(SECONDS)
@@ -204,17 +231,19 @@ async def test_icon_comes_back_when_the_panel_is_restarted(tmp_path: Path) -> No
             await session.start_panel()
 
             await driver.said("log", text="the tray icon is in a panel")
-            await session.robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+            await session.robot.until_icon(WATER[Level.OK], SECONDS)
 
 
 async def test_without_a_panel_tidegate_keeps_running_and_says_so(tmp_path: Path) -> None:
     async with desktop(tmp_path, panel=False) as session, tray(session, patience_s=0.1) as driver:
         shown = await session.robot.until_notified("No panel shows Tidegate's icon", SECONDS)
         assert "keeps running" in shown.body
+        advice = await driver.said("log", level="WARNING")
+        assert "Add the Status Tray plugin to a panel" in advice["text"]
 
         await session.start_panel()
 
-        await session.robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+        await session.robot.until_icon(WATER[Level.OK], SECONDS)
         assert driver.process.poll() is None
 
 
