@@ -9,13 +9,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(ROOT) for package in ("core", "tray") for path in (ROOT / package).rglob("*.py"))
-WITHOUT_BEHAVIOUR = {Path("core/simulator/faults.py"), Path("tray/items.py")}
+WITHOUT_BEHAVIOUR = {Path("core/simulator/faults.py"), Path("tray/items.py"), Path("tray/seams.py")}
 """Only names and fields: nothing that could be wrong."""
+
+
+CONTRACTS = {Path("core/autostart"), Path("core/cli"), Path("core/clients"), Path("core/imports")}
+"""One test file for all modules of a folder: they keep the same promises."""
 
 
 def test_file_of(module: Path) -> Path:
     """core/policy/pool.py is tested by test_policy_pool.py, tray/menu.py by test_tray_menu.py."""
-    if module.parent in {Path("core/cli"), Path("core/clients"), Path("core/imports")}:  # one contract for all of them
+    if module.parent in CONTRACTS:
         return ROOT / "tests" / f"test_{module.parent.name}.py"
     parts = [part for part in module.with_suffix("").parts if part != "core"]
     name = "_".join(part.strip("_") for part in parts)

@@ -22,7 +22,7 @@ from core.autostart.xdg import DesktopEntry
 from core.errors import NothingToDo, TidegateError
 
 ROOT = Path(__file__).parents[1]
-AWKWARD = ("/opt/my apps/tide%gate", "--data-dir", '/home/a b/$HOME "x" `y` \\z;&|')
+AWKWARD = ('/opt/my $apps "x"/tidegate', "--data-dir", '/home/a b/$HOME "x" `y` \\z;&| 100 % %f')
 PLAIN = ("/usr/bin/tidegate",)
 
 
@@ -171,6 +171,15 @@ def test_exec_reads_as_the_desktop_entry_specification_says(tmp_path: Path, comm
     assert exec_words(DesktopEntry(tmp_path, []).line(command)) == list(command)
 
 
+@pytest.mark.parametrize("program", ["/opt/100 %/tidegate", "/opt/a=b/tidegate"])
+def test_program_that_no_entry_can_start_is_refused(tmp_path: Path, program: str) -> None:
+    with pytest.raises(TidegateError, match="cannot be started"):
+        Autostart(DesktopEntry(tmp_path, []), None, (program,)).switch_on()
+
+    DesktopEntry(tmp_path, []).write(PLAIN)
+    assert Autostart(DesktopEntry(tmp_path, []), None, (program,)).status().other == "/usr/bin/tidegate"
+
+
 def test_exec_takes_no_line_break(tmp_path: Path) -> None:
     for entry in (DesktopEntry(tmp_path, []), UserUnit(tmp_path)):
         with pytest.raises(TidegateError, match="cannot be started"):
@@ -189,6 +198,25 @@ def test_desktop_entry_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     done = subprocess.run([checker, entry.place], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GLib starts the entries of Linux desktops")
+def test_glib_starts_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.defpath + ":/usr/bin")
+    gio = shutil.which("gio")
+    assert gio, "apt-get install libglib2.0-bin"
+    program = tmp_path / 'my $HOME "x" `y`'
+    program.write_text(f'#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done > "{tmp_path}/new"\n')
+    program.chmod(0o755)
+    os.mkfifo(tmp_path / "new")
+    entry = DesktopEntry(tmp_path, [])
+    entry.write((str(program), *AWKWARD[1:], "", "ü"))
+
+    with subprocess.Popen([gio, "launch", entry.place]) as launching:
+        told = (tmp_path / "new").read_text()
+        assert launching.wait(10) == 0
+
+    assert told.split("\0")[:-1] == [*AWKWARD[1:], "", "ü"]
 
 
 @pytest.mark.parametrize("line", ["Hidden=true", "X-GNOME-Autostart-enabled=false"])

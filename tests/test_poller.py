@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -227,6 +228,57 @@ async def test_who_holds_connections_is_told_of_a_sleep(here: Here, clock: Clock
     await asleep(here, clock, seconds, lambda: told.append(None))
 
     assert len(told) == slept
+
+
+async def test_who_knows_of_a_sleep_need_not_wait_for_the_pause_to_be_too_long(here: Here, clock: Clock) -> None:
+    told: list[None] = []
+    asleep = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        asleep.set()
+        await asyncio.Event().wait()
+
+    poller = Poller(here.engine, here.tokens, here.usage, clock, steady=clock, sleep=sleep)
+    poller.on_wake = lambda: told.append(None)
+    pausing = asyncio.create_task(poller._pause(60.0))
+    await asyncio.wait_for(asleep.wait(), 5)
+
+    poller.woke()
+
+    await asyncio.wait_for(pausing, 5)
+    assert len(told) == 1
+
+
+async def test_before_a_sleep_nothing_is_renewed_that_still_lives(
+    here: Here, sim: SimulatedProvider, clock: Clock
+) -> None:
+    await loaded_login(here, sim)
+    poller = Poller(here.engine, here.tokens, here.usage, clock, steady=clock)
+    clock.now += LIFE_S - 900
+
+    poller.calm()
+    await poller.look()
+
+    assert not sim.requests_for(TOKEN)
+
+
+async def test_a_look_that_fails_is_not_the_last(here: Here, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    looks = asyncio.Queue[None]()
+    asked = itertools.count()
+
+    def steady() -> float:
+        if next(asked) % 3 == 0:  # asked once by a look, twice by a pause
+            looks.put_nowait(None)
+            raise OSError("a defect")
+        return 0.0
+
+    poller = Poller(here.engine, here.tokens, here.usage, clock, steady=steady, sleep=lambda _: asyncio.sleep(0))
+    running = asyncio.create_task(poller.run())
+    for _ in range(2):
+        await asyncio.wait_for(looks.get(), 5)
+    running.cancel()
+
+    assert "could not be looked after" in caplog.text
 
 
 async def test_after_a_sleep_a_login_that_still_lives_is_renewed_a_minute_later(

@@ -25,7 +25,7 @@ from core.model import (
     Standing,
     WindowView,
 )
-from tray.app import REDRAW_S, App, End
+from tray.app import REDRAW_S, App
 from tray.backend import Backend
 from tray.icon_colours import Panel
 from tray.items import (
@@ -41,6 +41,7 @@ from tray.items import (
     StartAgain,
     StartAtLogin,
 )
+from tray.seams import End
 from tray.toolkit import Menu
 
 SECONDS = 10.0

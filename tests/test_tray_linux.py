@@ -115,6 +115,22 @@ async def test_icon_goes_back_to_the_xembed_tray_when_the_panel_goes(person: Per
         assert told.all == [False, True, False, True]
 
 
+async def test_menu_that_closes_while_the_panel_goes_does_not_keep_the_icon_from_the_xembed_tray(
+    person: Person, address: str
+) -> None:
+    async with panel(address) as desktop, in_tray(person, Told()) as tray:
+        item = await desktop.offer_watcher()
+        await until(lambda: icon_of(person) == GREY, "the icon has left the XEmbed tray")
+        await desktop.ask(item, ITEM, "Activate", "ii", 0, 0)
+        await until(person.keys_are_held, "the menu has the keys")
+
+        await desktop.bus.release_name(sni.WATCHER)
+        person.press("Escape")
+
+        await until(tray.asked, "the icon asks the tray again")
+        await until(lambda: icon_of(person) == RED, "the icon")
+
+
 async def test_xembed_tray_alone_is_enough_where_there_is_no_bus(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,3 +54,13 @@ def test_menu_asks_for_its_items_each_time_it_is_read() -> None:
 
 def test_ampersands_are_doubled_where_the_toolkit_underlines_after_one() -> None:
     assert rows(ITEMS, double_ampersands=True)[0].text == "Work: R&&D first"
+
+
+def test_submenu_tells_that_it_has_rows_without_reading_them() -> None:
+    (more,) = rows((Submenu("More", (Submenu("Deeper", ITEMS),)),))
+    more.submenu._visible_items = None  # what pystray reads the rows with
+
+    assert more.submenu
+    assert more.visible
+    (empty,) = pystray_menu.menu(lambda: (Submenu("None", ()), Line("a")), lambda _: None)
+    assert empty.text == "a"

@@ -3,29 +3,52 @@
 The main thread belongs to the desktop's icon. One worker, the thread that pystray starts for its icon, does all
 the rest in turn: it draws, acts on clicks, shows messages. So nothing here needs a lock, and a slow click never
 freezes the menu. Without news it sleeps, until something on the screen ends by itself.
+
+Core and tray fail apart. A worker that fails takes the icon down, rather than leave a picture that only looks alive;
+a core that fails is shown as such, with the way to start it again.
 """
 
 import contextlib
 import logging
 import math
+import os
 import queue
-import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
+
+from PIL.Image import Image
 
 from core import programs
 from core.errors import TidegateError
 from core.import_glance import Glance
-from core.model import AccountKind, Notification, Snapshot
-from tray import clipboard, icon, menu, pystray_menu
+from core.model import AccountId, AccountKind, LoginState, Notification, NotificationAction, Snapshot
+from core.words import translate as _
+from tray import clipboard, ending, icon, icon_application, menu, menu_failed, pystray_menu
 from tray.backend import Backend, TrayIcon
-from tray.items import Action, CopyAddress, CopyKey, Import, Item, OpenDashboard, Order, Quit, SignIn
+from tray.icon_colours import Panel
+from tray.items import (
+    Action,
+    CopyAddress,
+    CopyKey,
+    Import,
+    Item,
+    OpenDashboard,
+    OpenFolder,
+    Order,
+    Quit,
+    SignIn,
+    StartAgain,
+    StartAtLogin,
+)
+from tray.menu_preferences import Desk
 from tray.notify import Notifier
+from tray.panel_advice import advice
+from tray.seams import Autostart, Core, End
 
 NAME = "tidegate"
 REDRAW_S = 0.2
@@ -36,42 +59,15 @@ HOST_PATIENCE_S = 10.0
 """After a login the panel may come up later than we do; restarted, it is away for a second or two."""
 PICTURE_SIZE = 64
 """Of the program's icon in notifications; some daemons show it as large as it is."""
+WORKER_S = 5.0
+"""For what the worker is doing when the icon is gone."""
+SHOWN_AGAIN_S = 3.0
+"""Starts in such a burst are one wish to see Tidegate, not so many browser tabs."""
+_START_AGAIN = "start again"
+"""In a message's button: an order of the tray's own, the core has none of this name."""
+_FAILED = icon.IconState(None, sign=icon.Sign.OFFLINE)
 
 log = logging.getLogger(__name__)
-
-
-class Core(Protocol):
-    """The core, as the tray sees it. Every method may be called from any thread."""
-
-    def snapshot(self) -> Snapshot:
-        """The picture of this moment. Cheap: it is called for each drawing."""
-
-    def do(self, name: str, **arguments: object) -> None:
-        """Give the core a command and do not wait. What comes of it shows in the snapshot or as a notification.
-
-        The names and arguments are those of `core.commands`.
-        """
-
-    def subscribe(self, changed: Callable[[], None], notify: Callable[[Notification], None]) -> None:
-        """Have `changed` called after every change of the snapshot, and `notify` with each message."""
-
-    def local_key(self) -> str:
-        """The key that clients of the proxy send."""
-
-    def sign_in(self, kind: str) -> str:
-        """Begin a sign-in. Returns the address for the browser; how it ends comes as a notification."""
-
-    def look_around(self, found: Callable[[Glance], None]) -> None:
-        """Have `found` called, soon and at most once, with what other programs have that could be imported."""
-
-    def take_over(self) -> None:
-        """Import it, and do not wait. What comes of it shows in the snapshot and as a notification."""
-
-    def dashboard_url(self) -> str:
-        """Where a browser finds the dashboard; empty while there is none."""
-
-    def stop(self) -> None:
-        """Stop, and wait until it is safe to end the process. Raises TidegateError when it is not; twice is fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +83,33 @@ class _Hosted:
 
 
 @dataclass(frozen=True, slots=True)
+class _DeskChanged:
+    """Look at what the desktop's side is like."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The core has failed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Show:
+    """Somebody started Tidegate a second time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _SessionEnds:
+    """The process is to end, and nobody is asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Ended:
     """The icon is gone."""
 
 
-_Message = Action | Notification | Glance | _Changed | _Hosted | _Ended
+_Message = Action | Notification | Glance | _Changed | _Hosted | _DeskChanged | _Failed | _Show | _SessionEnds | _Ended
 
 
 class App:
@@ -103,51 +121,79 @@ class App:
         backend: Backend,
         notifier: Notifier,
         open_url: Callable[[str], bool] = programs.open_url,
+        *,
         host_patience_s: float = HOST_PATIENCE_S,
+        autostart: Autostart | None = None,
+        log_folder: str = "",
     ) -> None:
         self._core = core
         self._backend = backend
         self._notifier = notifier
         self._open_url = open_url
         self._host_patience_s = host_patience_s
+        self._autostart = autostart
+        self._desk = Desk(log_folder=log_folder)
         self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._dirty = threading.Event()
         self._draw_at = 0.0
         self._drawn_at = -math.inf
         self._hostless_at = math.inf
+        self._shown_at = -math.inf
         self._found: Glance | None = None
+        self._failure = ""
+        self._unsaved: frozenset[AccountId] = frozenset()
+        self._end = End.QUIT
+        self._worker: threading.Thread | None = None
+        self._worker_failure: BaseException | None = None
         self._items: tuple[Item, ...] = ()
-        self._state: icon.IconState | None = None
+        self._look: tuple[icon.IconState, Panel] | None = None
         self._icon = self._make_icon()
 
     def _make_icon(self) -> TrayIcon:
         return self._backend.icon(
             NAME,
-            self._images(icon.state_of(self._core.snapshot())),
+            self._images(icon.state_of(self._core.snapshot()), self._backend.panel()),
             "Tidegate",
             pystray_menu.menu(
-                lambda: menu.build(self._core.snapshot(), time.time(), self._found),
+                lambda: self._menu(self._core.snapshot(), time.time()),
                 self._inbox.put,
                 double_ampersands=self._backend.double_ampersands,
             ),
             on_host=lambda shown: self._inbox.put(_Hosted(shown)),
         )
 
-    def run(self) -> None:
-        """Show the icon until the person quits or the desktop session is over.
+    def run(self) -> End:
+        """Show the icon until the person quits or the desktop session is over. The core may still run then.
 
-        In the last case the core still runs. Raises TidegateError when there is no desktop.
+        Raises TidegateError when there is no desktop, and whatever ended the icon or its worker.
         """
-        self._core.subscribe(self._changed, self._inbox.put)
-        self._core.look_around(self._inbox.put)
-        try:
-            self._icon.run(self._work)
-        finally:
-            self._inbox.put(_Ended())
+        self._notifier.listen(self._pressed, lambda: self._inbox.put(_DeskChanged()))
+        with (
+            self._core.subscribed(self._changed, self._inbox.put, lambda reason: self._inbox.put(_Failed(reason))),
+            self._core.answering(lambda: self._inbox.put(_Show())),
+        ):
+            self._core.look_around(self._inbox.put)
+            self._inbox.put(_DeskChanged())
+            try:
+                self._icon.run(self._work)
+            finally:
+                self._inbox.put(_Ended())
+                if self._worker:
+                    self._worker.join(WORKER_S)
+        if self._worker_failure:
+            raise self._worker_failure
+        return self._end
 
-    def quit(self) -> None:
-        """Do what the menu's Quit does. From any thread, and from a signal's handler."""
-        self._inbox.put(Quit())
+    def end(self) -> None:
+        """Save what can be saved and end, without asking. From any thread, and from a signal's handler."""
+        self._inbox.put(_SessionEnds())
+
+    def _pressed(self, action: NotificationAction) -> None:
+        """A button of a message, or the message itself."""
+        if action.order == _START_AGAIN:
+            self._inbox.put(StartAgain())
+        else:
+            self._inbox.put(Order(action.order, action.arguments) if action.order else OpenDashboard())
 
     def _changed(self) -> None:
         """Called from the core's thread, possibly thousands of times a second: one entry in the inbox is enough."""
@@ -158,11 +204,19 @@ class App:
     # --- the worker --------------------------------------------------------------------------------
 
     def _work(self, shown: TrayIcon) -> None:
-        self._backend.run_on_ui(lambda: setattr(shown, "visible", True))
+        self._worker = threading.current_thread()
+        try:
+            self._backend.run_on_ui(lambda: setattr(shown, "visible", True))
+            self._work_through()
+        except BaseException as exc:  # noqa: BLE001 - the edge of a thread; `run` raises it where it is seen
+            self._worker_failure = exc
+            self._backend.run_on_ui(self._icon.stop)
+
+    def _work_through(self) -> None:
         message: _Message | None = None
         while not isinstance(message, _Ended):
+            message = self._next()
             try:
-                message = self._next()
                 self._on_time() if message is None else self._take(message)
             except TidegateError as exc:
                 log.warning("%s. %s", exc.title, exc.hint)
@@ -198,19 +252,51 @@ class App:
             case _Hosted(shown=shown):
                 log.info("the tray icon is %s", "in a panel" if shown else "nowhere: no panel takes it")
                 self._hostless_at = math.inf if shown else time.monotonic() + self._host_patience_s
+                if self._look and self._look[1] is not self._backend.panel():
+                    self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
             case Notification():
                 self._notifier.show(message)
             case Glance():
                 self._found = message
                 self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+            case _DeskChanged():
+                self._look_at_desk()
+            case _Failed(reason=reason):
+                self._say_that_it_failed(reason)
+            case _Show():
+                self._show()
+            case _SessionEnds():
+                self._core.finish()
+                self._leave(End.QUIT)
             case _Ended():
                 pass
             case _:
                 self._act(message)
 
     def _say_there_is_no_panel(self) -> None:
-        log.warning("no panel shows tray icons; Tidegate keeps running")
-        self._tell("No panel shows Tidegate's icon", "Tidegate keeps running. In a terminal: tidegate status")
+        wanted = advice(os.environ.get("XDG_CURRENT_DESKTOP", ""))
+        log.warning("no panel shows tray icons; Tidegate keeps running. %s", wanted)
+        body = " ".join((_("Tidegate keeps running."), _in_a_terminal("tidegate status")))
+        self._tell(_("No panel shows Tidegate's icon"), body)
+
+    def _say_that_it_failed(self, reason: str) -> None:
+        self._failure = reason
+        self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+        told = _("{reason}. Programs get no answer until it is started again.").format(reason=reason)
+        again = NotificationAction(_("Start again"), _START_AGAIN)
+        self._notifier.show(Notification(_("Tidegate has failed"), told, key="failed", urgent=True, actions=(again,)))
+
+    def _show(self) -> None:
+        """Have the person see Tidegate. No panel can be asked to open its menu."""
+        now = time.monotonic()
+        if not self._failure and now - self._shown_at > SHOWN_AGAIN_S:
+            self._open_dashboard("")
+        self._shown_at = now
+
+    def _leave(self, end: End) -> None:
+        self._end = end
+        self._inbox.put(_Ended())  # before the icon ends: its end waits for this worker's
+        self._backend.run_on_ui(self._icon.stop)
 
     # --- drawing -----------------------------------------------------------------------------------
 
@@ -222,11 +308,14 @@ class App:
         ends_at = menu.changes_at(snapshot, now)
         sleep_s = math.inf if ends_at is None else min(LONGEST_SLEEP_S, ends_at - now)
         self._draw_at = time.monotonic() + max(REDRAW_S, sleep_s)
-        items = menu.build(snapshot, now, self._found)
-        state, title = icon.state_of(snapshot), menu.tooltip(snapshot, now)
-        images = self._images(state) if state != self._state else None
+        items = self._menu(snapshot, now)
+        state = _FAILED if self._failure else icon.state_of(snapshot)
+        look = (replace(state, style=snapshot.icon), self._backend.panel())
+        title = menu_failed.tooltip(self._failure) if self._failure else menu.tooltip(snapshot, now)
+        self._tell_unsaved(snapshot)
+        images = self._images(*look) if look != self._look else None
         other_menu = items != self._items
-        self._state, self._items = state, items
+        self._look, self._items = look, items
 
         def show() -> None:
             if images is not None:
@@ -237,9 +326,22 @@ class App:
 
         self._backend.run_on_ui(show)
 
-    def _images(self, state: icon.IconState) -> object:
-        images = [icon.draw(state, size, self._backend.dark) for size in self._backend.sizes]
-        return images if len(images) > 1 else images[0]
+    def _menu(self, snapshot: Snapshot, now: float) -> tuple[Item, ...]:
+        if self._failure:
+            return menu_failed.build(self._failure, self._desk)
+        return menu.build(snapshot, now, self._found, self._desk)
+
+    def _tell_unsaved(self, snapshot: Snapshot) -> None:
+        """Logins that the vault does not take, once for each time that it begins."""
+        views = {view.id: view for view in snapshot.accounts if view.login.state is LoginState.UNSAVED}
+        for id_ in views.keys() - self._unsaved:
+            title = _("Not saved: the login of {account}").format(account=views[id_].label)
+            body = _("Unlock the keychain; Tidegate saves it by itself.")
+            self._notifier.show(Notification(title, body, key=f"unsaved-{id_}", urgent=True))
+        self._unsaved = frozenset(views)
+
+    def _images(self, state: icon.IconState, panel: Panel) -> tuple[Image, ...]:
+        return tuple(icon.draw(state, size, panel) for size in self._backend.sizes)
 
     # --- clicks ------------------------------------------------------------------------------------
 
@@ -253,50 +355,73 @@ class App:
                 self._core.take_over()
             case CopyAddress():
                 address = self._core.snapshot().address
-                self._copy(address, "The address is on the clipboard", otherwise=address)
+                self._copy(address, _("The address is on the clipboard"), otherwise=address)
             case CopyKey():
-                self._copy(
-                    self._core.local_key(), "The key is on the clipboard", otherwise="See it with: tidegate token"
-                )
+                see = _("See it with: {command}").format(command="tidegate token")
+                self._copy(self._core.local_key(), _("The key is on the clipboard"), otherwise=see)
             case OpenDashboard(place=place):
                 self._open_dashboard(place)
+            case OpenFolder(path=path):
+                self._open_folder(path)
+            case StartAtLogin(on=on):
+                self._start_at_login(on)
+            case StartAgain():
+                if self._failure:
+                    self._leave(End.AGAIN)
             case Quit():
                 self._core.stop()
-                self._inbox.put(_Ended())  # before the icon ends: its end waits for this worker's
-                self._backend.run_on_ui(self._icon.stop)
+                self._leave(End.QUIT)
             case _:
                 assert_never(action)
 
     def _sign_in(self, kind: AccountKind) -> None:
         url = self._core.sign_in(kind.value)
         if not self._open_url(url):
-            self._copy(url, "Open the address that is on the clipboard", otherwise="In a terminal: tidegate add claude")
+            otherwise = _in_a_terminal("tidegate add claude")
+            self._copy(url, _("Open the address that is on the clipboard"), otherwise=otherwise)
+
+    def _open_folder(self, path: str) -> None:
+        if not self._open_url(Path(path).as_uri()):
+            self._tell(_("Nothing here opens folders"), path)
+
+    def _start_at_login(self, on: bool) -> None:
+        if self._autostart is not None:
+            self._autostart.switch_on() if on else self._autostart.switch_off()
+            self._look_at_desk()
+
+    def _look_at_desk(self) -> None:
+        """Have the menu show what the desktop's side is like."""
+        at_login = None if self._autostart is None else self._autostart.status().on
+        self._desk = replace(self._desk, autostart=at_login, notifications=self._notifier.available() is not False)
+        self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
 
     def _open_dashboard(self, place: str) -> None:
         url = self._core.dashboard_url()
         if not url or not self._open_url(f"{url}#{place}" if place else url):
-            self._tell("There is no dashboard to open", "In a terminal: tidegate status")
+            self._tell(_("There is no dashboard to open"), _in_a_terminal("tidegate status"))
 
     def _copy(self, text: str, done: str, *, otherwise: str) -> None:
         if clipboard.copy(text):
             self._tell(done, "")
         else:
-            self._tell("There is no clipboard program", otherwise)
+            self._tell(_("There is no clipboard program"), otherwise)
 
     def _tell(self, title: str, body: str) -> None:
         self._notifier.show(Notification(title, body, key="tray"))
 
 
+def _in_a_terminal(command: str) -> str:
+    return _("In a terminal: {command}").format(command=command)
+
+
 @contextlib.contextmanager
-def _ending_signals(end: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and a polite kill end the program as Quit does."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: end()) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def notifications() -> Iterator[Notifier]:
+    """Messages with the program's own picture."""
+    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
+        picture = Path(folder) / "tidegate.png"
+        icon_application.render(PICTURE_SIZE).save(picture)
+        with Notifier(picture) as notifier:
+            yield notifier
 
 
 def run(
@@ -305,17 +430,16 @@ def run(
     *,
     ends: Callable[[Callable[[object], None]], object] | None = None,
     host_patience_s: float = HOST_PATIENCE_S,
-) -> None:
+    autostart: Autostart | None = None,
+    log_folder: str = "",
+) -> End:
     """Show the tray for `core` until the end of `App.run()`, with the desktop's notifications. Ctrl-C quits too.
 
     `ends` is told what to call when the tray should quit by itself (`add_done_callback` of a future fits).
     """
-    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
-        picture = Path(folder) / "tidegate.png"
-        icon.render(icon.application(PICTURE_SIZE), PICTURE_SIZE).save(picture)
-        with Notifier(picture) as notifier:
-            app = App(core, backend, notifier, host_patience_s=host_patience_s)
-            if ends is not None:
-                ends(lambda _: app.quit())
-            with _ending_signals(app.quit):
-                app.run()
+    with notifications() as notifier:
+        app = App(core, backend, notifier, host_patience_s=host_patience_s, autostart=autostart, log_folder=log_folder)
+        if ends is not None:
+            ends(lambda _: app.end())
+        with ending.asked_to_end(app.end):
+            return app.run()

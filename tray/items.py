@@ -69,18 +69,7 @@ class Quit:
     """Stop Tidegate."""
 
 
-Action = (
-    Order
-    | SignIn
-    | Import
-    | CopyAddress
-    | CopyKey
-    | OpenDashboard
-    | OpenFolder
-    | StartAtLogin
-    | StartAgain
-    | Quit
-)
+Action = Order | SignIn | Import | CopyAddress | CopyKey | OpenDashboard | OpenFolder | StartAtLogin | StartAgain | Quit
 
 
 # --- rows ------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""Messages to the person through the desktop's own notifications.
+"""Messages to the person through the desktop's own notifications, with buttons where the desktop has them.
 
 Showing one never raises and never blocks the caller: a message is not worth a stopped tray. That none can be shown
-is logged once, and `available()` knows it, so that the menu or the dashboard can tell instead.
+is logged once, and `available()` knows it, so that the menu can tell instead. What asks the person to act is shown
+when a notification daemon comes up after all, as it may right after login.
 """
 
 import asyncio
@@ -10,14 +11,16 @@ import html
 import logging
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from core.model import Notification
+from core.model import Notification, NotificationAction
 
 if TYPE_CHECKING:
     from desktop_notifier import DesktopNotifier
@@ -29,6 +32,10 @@ WAITING = 16
 """Messages under way. More than a handful at once help nobody."""
 REMEMBERED = 32
 """Messages that a later one with the same key takes off the screen."""
+KEPT = 4
+"""Urgent messages that wait for a notification daemon. More at once would be a wall."""
+OPEN = NotificationAction("Open")
+"""What a click on the message itself does."""
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +45,16 @@ class Notifier:
 
     def __init__(self, icon: Path | None = None) -> None:
         self._icon = icon
+        self._pressed: Callable[[NotificationAction], None] = lambda _: None
+        self._changed: Callable[[], None] = lambda: None
         self._stack = contextlib.ExitStack()
         self._portal: BlockingPortal | None = None
         self._desktop: DesktopNotifier | None = None
         self._works: bool | None = None
         self._shown: OrderedDict[str, str] = OrderedDict()
+        self._kept: OrderedDict[str, Notification] = OrderedDict()
         self._under_way: set[Future[None]] = set()
+        self._waiting: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
     def __enter__(self) -> Self:
@@ -62,8 +73,15 @@ class Notifier:
             portal.call(self._disconnect)
         self._stack.close()
 
+    def listen(self, pressed: Callable[[NotificationAction], None], changed: Callable[[], None]) -> None:
+        """Have `pressed` called with the button that was, and `changed` when `available()` has another answer.
+
+        Both from a thread of the notifier's: they hand their work on and return.
+        """
+        self._pressed, self._changed = pressed, changed
+
     def available(self) -> bool | None:
-        """Whether the last message was shown; None before the first."""
+        """Whether the last message was shown; None before the first, and when a daemon has come up since."""
         return self._works
 
     def show(self, notification: Notification) -> None:
@@ -88,13 +106,47 @@ class Notifier:
                 works = False
             if not works:
                 await self._forget_desktop()
-        if not works and self._works is not False:
-            log.warning("the desktop shows no notifications; see the menu or `tidegate status` instead")
-        self._works = works
+        if works:
+            self._kept.pop(notification.key, None)
+        else:
+            if self._works is not False:
+                log.warning("the desktop shows no notifications; see the menu or `tidegate status` instead")
+            self._keep(notification)
+        self._is(works)
+
+    def _is(self, works: bool | None) -> None:
+        before, self._works = self._works, works
+        if works is not before:
+            self._changed()
+
+    def _keep(self, notification: Notification) -> None:
+        """Until a daemon comes up."""
+        if notification.urgent:
+            self._kept[notification.key] = notification
+            self._kept.move_to_end(notification.key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        if self._waiting is None and sys.platform == "linux":
+            self._waiting = asyncio.create_task(self._until_daemon(), name="notification daemon")
+
+    async def _until_daemon(self) -> None:
+        from tray import bus, notify_daemon  # noqa: PLC0415 - there is none on other systems
+
+        try:
+            await notify_daemon.comes_up()
+        except bus.ERRORS as exc:
+            log.debug("no notification daemon can be waited for: %s", exc)
+            return
+        finally:
+            self._waiting = None
+        log.info("a notification daemon has come up")
+        self._is(None)
+        for notification in tuple(self._kept.values()):
+            await self._show(notification)
 
     async def _send(self, notification: Notification) -> bool:
         """Hand it to the desktop. Returns whether the desktop took it."""
-        from desktop_notifier import DesktopNotifier, Icon, Urgency  # noqa: PLC0415 - slow to import, often not needed
+        from desktop_notifier import Button, DesktopNotifier, Icon, Urgency  # noqa: PLC0415 - slow, often not needed
 
         if self._desktop is None:
             self._desktop = DesktopNotifier(APP_NAME, Icon(path=self._icon) if self._icon else None)
@@ -107,7 +159,10 @@ class Notifier:
             notification.title,
             body(notification.body, sys.platform),
             Urgency.Critical if notification.urgent else Urgency.Normal,
+            buttons=[Button(action.label, partial(self._press, action)) for action in notification.actions],
+            on_clicked=partial(self._press, OPEN),
             on_dispatched=dispatched.set,
+            thread=notification.key,
         )
         if not dispatched.is_set():  # `send` does not raise: only this tells
             return False
@@ -116,7 +171,14 @@ class Notifier:
             self._shown.popitem(last=False)
         return True
 
+    def _press(self, action: NotificationAction) -> None:
+        log.debug("pressed in a message: %s", action.label)
+        self._pressed(action)
+
     async def _disconnect(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.wait({self._waiting})
         async with self._turn:
             await self._forget_desktop()
 

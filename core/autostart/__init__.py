@@ -109,7 +109,11 @@ class Autostart:
 
     @staticmethod
     def _on(entry: Entry, line: str, command: Command, *, headless: bool = False) -> Status:
-        return Status(on=True, place=entry.place, headless=headless, other="" if line == entry.line(command) else line)
+        try:
+            ours = entry.line(command)
+        except TidegateError:  # said when somebody wants to switch it on
+            ours = ""
+        return Status(on=True, place=entry.place, headless=headless, other="" if line == ours else line)
 
 
 def of_this_system(options: Command, environ: Mapping[str, str] | None = None) -> Autostart:

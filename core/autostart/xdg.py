@@ -28,6 +28,8 @@ Name=Tidegate
 Hidden=true
 """
 _IN_QUOTES = str.maketrans({character: f"\\{character}" for character in '"`$\\'})
+_NOT_IN_A_PROGRAM = frozenset("%=")
+"""The specification forbids `=`; GLib looks for the program before it makes one `%` of two (2.74, tried)."""
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@")
 
 
@@ -44,7 +46,11 @@ class DesktopEntry:
         return str(self._file)
 
     def line(self, command: Sequence[str]) -> str:
-        """The value of `Exec`."""
+        """The value of `Exec`. Raises TidegateError for what no entry can start."""
+        if set(command[0]) & _NOT_IN_A_PROGRAM:
+            raise TidegateError(
+                f"{command[0]} cannot be started at login", "Put it into a folder without % and = in its name."
+            )
         return " ".join(map(_quoted, command))
 
     def write(self, command: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from tests.browser.default_browser import DefaultBrowser
 from tests.browser.person import Client, endpoints_of
 from tests.desktop.session import Session, desktop
 from tests.desktop.test_whole import SECONDS, SECRETS, free_port, unlock_keychain
-from tray.icon import DEEP_WATER
+from tray.icon_colours import WATER
 
 pytestmark = pytest.mark.anyio
 
@@ -58,4 +58,4 @@ async def _sign_in_from_the_menu(session: Session, page: Page, default: DefaultB
     running = remote.find(Paths(Path(session.environment["XDG_DATA_HOME"]) / "tidegate"))
     assert running
     assert await Client(running).asks() == "work@example.org"
-    await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+    await robot.until_icon(WATER[Level.OK], SECONDS)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +17,11 @@ from core.simulator import SimulatedAccount, SimulatedProvider, faults
 from core.wording import clock_time
 from tests.desktop.robot import Shown
 from tests.desktop.session import Session, desktop
+from tests.desktop.test_notifications import WITH_BUTTONS, press_button, until_message
+from tests.desktop.tidegate import free_port
 from tests.fakes import allow, code_shown
 from tests.stage import for_clients
-from tray.icon import DEEP_WATER
+from tray.icon_colours import WATER
 
 pytestmark = pytest.mark.anyio
 
@@ -76,11 +77,6 @@ class Person:
         return dict(json.loads(await self.tidegate("status", "--json")))
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def unlock_keychain(session: Session) -> None:
     daemon = session.start(
         ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"], stdin=subprocess.PIPE
@@ -120,27 +116,36 @@ async def test_account_that_runs_dry_in_a_session_is_replaced_before_anybody_not
         service = await robot.until_item(SECONDS)
         url, key = (await person.status())["address"], (await person.tidegate("token")).strip()
         assert (await ask(url, key))[0] == "Work"
-        await robot.until_icon(DEEP_WATER[Level.OK], SECONDS)
+        await robot.until_icon(WATER[Level.OK], SECONDS)
         session.robot.screenshot("before")
 
+        popups = set(robot.popups())
         work.always(faults.QuotaRejected("5h", 3600))
         served_by, text = await ask(url, key)
 
         assert served_by == "Home"
         assert "hello there" in text
         resets = (await person.status())["accounts"][0]["until_at"]
+        message = await until_message(robot, popups, "Work → Home", WITH_BUTTONS)
         told = await robot.until_notified("Work → Home", SECONDS)
         assert told.body == f"5 h window full until {clock_time(resets, sim.clock())}."
-        await robot.until_icon(DEEP_WATER[Level.WARN], SECONDS)
+        await robot.until_icon(WATER[Level.WARN], SECONDS)
         session.robot.screenshot("after")
         rows = [row.label for row in (await robot.menu(service)).walk()]
-        assert any(row.startswith("Home: ") for row in rows), "the head names the account that serves"
+        assert any(row.startswith("Serving now: Home — ") for row in rows)
         assert any(row.startswith("Work — 5 h window full until") for row in rows)
 
         received = len([r for r in for_clients(sim) if r.account == "Work"])
         assert (await ask(url, key))[0] == "Home"
         assert len([r for r in for_clients(sim) if r.account == "Work"]) == received
         assert notified(robot.notifications).count("Work → Home") == 1
+
+        await press_button(robot, message, from_the_right=1)
+
+        async def switched_back() -> bool:
+            return any(row.label.startswith("Work (pinned)") for row in (await robot.menu(service)).walk())
+
+        await robot.until(switched_back, SECONDS)
 
 
 async def test_click_in_the_menu_switches_who_serves(tmp_path: Path) -> None:
@@ -159,7 +164,7 @@ async def test_click_in_the_menu_switches_who_serves(tmp_path: Path) -> None:
         await robot.click_row(service, f"{other} — ")
 
         async def switched() -> bool:
-            return any(row.label.startswith(f"{other}: pinned") for row in (await robot.menu(service)).walk())
+            return any(row.label.startswith(f"{other} (pinned) — ") for row in (await robot.menu(service)).walk())
 
         await robot.until(switched, SECONDS)
         assert (await ask(url, key))[0] == other
