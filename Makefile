@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCKS := packaging/requirements
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test lint format test-clients test-desktop test-crash bench-choose bench-policy desktop-packages lock clean
+.PHONY: help run demo test lint format test-clients test-desktop test-desktop-slow test-crash bench-choose bench-policy catalogue desktop-packages package test-package lock icons clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,8 +35,14 @@ test-clients: $(VENV)/test  ## the real Claude Code and OpenCode (part of `test`
 test-desktop: $(VENV)/test desktop-packages  ## the tray on a real panel under Xvfb (part of `test`)
 	$(BIN)/python -m pytest tests/desktop
 
+test-desktop-slow: $(VENV)/test desktop-packages slow-desktop-packages  ## the same on GNOME Shell, KDE Plasma and waybar (minutes)
+	$(BIN)/python -m pytest tests/desktop_slow -m desktop_slow
+
 test-crash: $(VENV)/test desktop-packages  ## minutes of kills, full disks and damage (a short part is in `test`)
 	$(BIN)/python -m pytest tests/crash -m crash
+
+catalogue: $(VENV)/test  ## gather what Tidegate says for translators, and compile what they wrote
+	$(BIN)/python -m tests.catalogue
 
 bench-policy: $(VENV)/test  ## every strategy on simulated accounts, against perfect foresight
 	$(BIN)/python -m tests.bench.policy
@@ -44,8 +50,19 @@ bench-policy: $(VENV)/test  ## every strategy on simulated accounts, against per
 bench-choose: $(VENV)/test  ## what choosing costs with 1,000 accounts and 10,000 sessions
 	$(BIN)/python -m tests.bench.choose
 
+package: build/venv/package  ## the bundle, the .deb and the archive, in dist/
+	@packaging/package-tools
+	build/venv/bin/python packaging/build.py
+
+test-package: $(VENV)/test desktop-packages package  ## build the packages, install them on a clean system, use and remove them
+	@packaging/package-tools --test
+	$(BIN)/python -m pytest tests/package -m package
+
 desktop-packages:  # what the desktop tests need from the distribution
 	@packaging/desktop-packages
+
+slow-desktop-packages:  # whole desktops: 1.5 GB
+	@packaging/slow-desktop-packages
 
 $(VENV)/run: $(LOCKS)/run.txt pyproject.toml
 	@packaging/make-venv $(PYTHON) $(VENV) $<
@@ -55,11 +72,20 @@ $(VENV)/test: $(LOCKS)/test.txt pyproject.toml
 	@packaging/make-venv $(PYTHON) $(VENV) $<
 	@touch $@ $(VENV)/run
 
+build/venv/package: $(LOCKS)/package.txt pyproject.toml
+	@packaging/make-venv $(PYTHON) build/venv $<
+	@touch $@
+
+icons: $(VENV)/test  ## draw the program's icons and the sheet of the tray icon's states
+	$(BIN)/python -m icons.make
+
 lock:  ## choose the newest versions and write the hash-locked requirements (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--extra build --extra test --output-file $(LOCKS)/test.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--extra build --constraint $(LOCKS)/test.txt --output-file $(LOCKS)/run.txt pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra build --extra package --constraint $(LOCKS)/run.txt --output-file $(LOCKS)/package.txt pyproject.toml
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

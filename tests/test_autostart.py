@@ -352,6 +352,16 @@ def test_command_that_windows_would_not_start_is_refused() -> None:
 # --- what is started -------------------------------------------------------------------------------
 
 
+def test_frozen_program_on_windows_starts_without_a_console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "tidegate.exe"))
+    assert program({}) == (str(tmp_path / "tidegate.exe"),)
+
+    (tmp_path / "tidegatew.exe").touch()
+    assert program({}) == (str(tmp_path / "tidegatew.exe"),)
+
+
 def test_frozen_program_starts_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", "/opt/tidegate/tidegate")

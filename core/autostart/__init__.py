@@ -135,14 +135,20 @@ def of_this_system(options: Command, environ: Mapping[str, str] | None = None) -
 def program(environ: Mapping[str, str]) -> tuple[str, ...]:
     """What starts this Tidegate again, wherever the working directory is then."""
     if getattr(sys, "frozen", False):
+        quiet = _without_console("tidegatew.exe")
         # An AppImage runs from a place that is gone after its end.
-        return (environ.get("APPIMAGE") or sys.executable,)
-    if sys.platform == "win32":  # the script would open a console window at each login
-        quiet = Path(sys.executable).with_name("pythonw.exe")
-        return (str(quiet if quiet.exists() else sys.executable), "-P", "-m", "core")
+        return (environ.get("APPIMAGE") or (quiet if sys.platform == "win32" else sys.executable),)
+    if sys.platform == "win32":
+        return (_without_console("pythonw.exe"), "-P", "-m", "core")
     script = Path(sys.executable).with_name("tidegate")
     # -P: a folder `core` where the session starts programs must not be taken for ours.
     return (str(script),) if script.exists() else (sys.executable, "-P", "-m", "core")
+
+
+def _without_console(name: str) -> str:
+    """The program beside ours that opens no console window at each login, where there is one."""
+    quiet = Path(sys.executable).with_name(name)
+    return str(quiet if quiet.exists() else sys.executable)
 
 
 def _asked(entry: Entry) -> str | None:
