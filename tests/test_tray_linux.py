@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from dbus_fast import DBusError
 
 if sys.platform != "linux":
     pytest.skip("the Linux tray", allow_module_level=True)
@@ -216,6 +217,22 @@ async def test_where_there_are_no_windows_the_click_opens_the_dashboard(address:
             await desktop.ask(item, ITEM, method, "ii", 0, 0)
 
         assert performed == [OpenDashboard()] * 3
+
+
+async def test_plasma_opens_its_own_menu_because_the_click_is_not_taken(address: str) -> None:
+    performed: list[Any] = []
+    told = Told()
+    async with panel(address) as desktop:
+        await desktop.bus.request_name(sni.PLASMA)
+        async with shown(icon_with(ITEMS, performed.append, on_host=told)):
+            item = await desktop.offer_watcher()
+            while True not in told.all:
+                await told.next()
+
+            with pytest.raises(DBusError, match="the panel's to open"):
+                await desktop.ask(item, ITEM, "Activate", "ii", 0, 0)
+
+    assert performed == []
 
 
 async def test_menu_that_is_open_shows_what_is_new(person: Person) -> None:

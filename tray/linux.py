@@ -102,7 +102,7 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
                     self._hosted(shown=False)
                 else:
                     tasks.create_task(self._until_session_ends(self._bus), name="session bus")
-                    await sni.Registration(self._bus, lambda shown: self._hosted(shown=shown)).begin(tasks)
+                    await sni.Registration(self._bus, self._item, lambda shown: self._hosted(shown=shown)).begin(tasks)
                 await self._stopping.wait()
                 if self._bus is not None:
                     self._bus.disconnect()

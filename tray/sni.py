@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from html import escape
 from typing import Annotated, Any
 
-from dbus_fast import BusType, Message, MessageType, PropertyAccess
+from dbus_fast import BusType, DBusError, ErrorType, Message, MessageType, PropertyAccess
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
@@ -24,6 +24,8 @@ ITEM_PATH = "/StatusNotifierItem"
 ITEM_INTERFACE = "org.kde.StatusNotifierItem"
 WATCHER = "org.kde.StatusNotifierWatcher"
 WATCHER_PATH = "/StatusNotifierWatcher"
+PLASMA = "org.kde.plasmashell"
+"""It opens its own menu when a left click is answered with an error (StatusNotifierItem.qml of 5.27)."""
 _HOST_SIGNALS = {"StatusNotifierHostRegistered", "StatusNotifierHostUnregistered"}
 _DBUS = "org.freedesktop.DBus"
 
@@ -81,6 +83,8 @@ class StatusNotifierItem(ServiceInterface):
         self.pixmaps: list[Pixmap] = []
         self.text = text
         self.shown = False
+        self.left_to_panel = False
+        """The panel draws the menu when a click is not taken, and does it better: in its colours, in its place."""
 
     @dbus_property(PropertyAccess.READ, "Category")
     def category(self) -> DBusStr:
@@ -139,7 +143,9 @@ class StatusNotifierItem(ServiceInterface):
 
     @dbus_method("Activate")
     def activate(self, _x: DBusInt32, _y: DBusInt32) -> None:
-        """A left click on a panel that does not know `ItemIsMenu` (LXQt), a double click on GNOME."""
+        """A left click on a panel that does not know `ItemIsMenu` (LXQt, Plasma 5), a double click on GNOME."""
+        if self.left_to_panel:
+            raise DBusError(ErrorType.UNKNOWN_METHOD, "The menu is the panel's to open")
         self._open_menu()
 
     @dbus_method("SecondaryActivate")
@@ -173,8 +179,9 @@ class StatusNotifierItem(ServiceInterface):
 class Registration:
     """Offers the icon to the panel that is there and to each that comes, and tells whether any shows it."""
 
-    def __init__(self, session: MessageBus, hosted: Callable[[bool], None]) -> None:
+    def __init__(self, session: MessageBus, item: StatusNotifierItem, hosted: Callable[[bool], None]) -> None:
         self._session = session
+        self._item = item
         self._hosted = hosted
         self._watchers = 0
 
@@ -218,6 +225,7 @@ class Registration:
         question = _to_watcher(f"{_DBUS}.Properties", "Get", WATCHER, "IsStatusNotifierHostRegistered")
         asked = self._watchers
         try:
+            self._item.left_to_panel = await bus.is_owned(self._session, PLASMA)
             (answer,) = (await bus.call(self._session, question)).body
             shown = bool(answer.value)
         except bus.ERRORS as exc:

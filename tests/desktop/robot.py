@@ -141,7 +141,7 @@ class Robot:
             if not await self.call(DBUS, "NameHasOwner", "s", WATCHER[0]):
                 return None
             items = await self.property(WATCHER, "RegisteredStatusNotifierItems")
-            return items[0].partition("/")[0] if items else None
+            return items[0].partition("/")[0].rstrip("@") if items else None  # GNOME says `:1.7@/…`
 
         return str(await self.until(item, seconds))
 
