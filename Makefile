@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCKS := packaging/requirements
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test lint format test-clients test-desktop test-desktop-slow test-crash bench-choose bench-policy catalogue desktop-packages package test-package lock icons clean
+.PHONY: help run demo test lint format test-clients test-desktop test-desktop-slow test-crash bench-choose bench-policy bench-start catalogue desktop-packages package test-package lock icons clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,9 @@ bench-policy: $(VENV)/test  ## every strategy on simulated accounts, against per
 
 bench-choose: $(VENV)/test  ## what choosing costs with 1,000 accounts and 10,000 sessions
 	$(BIN)/python -m tests.bench.choose
+
+bench-start: $(VENV)/test  ## how long `tidegate` takes to start, beside Python doing nothing
+	$(BIN)/python -m tests.bench.start
 
 package: build/venv/package  ## the bundle, the .deb and the archive, in dist/
 	@packaging/package-tools

@@ -1,5 +1,5 @@
 """`python -m core` is `tidegate`."""
 
-from core.cli import main
+from core.start import main
 
-main(prog_name="tidegate")
+main()

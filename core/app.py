@@ -30,7 +30,8 @@ from core.history import EventRow, History
 from core.link import Patience
 from core.listener import Limits, Listener
 from core.local_keys import EVERYBODY, LocalKeys, digest
-from core.logs import start_logging
+from core.logs import FORM_VARIABLE, start_logging
+from core.metrics import Metrics
 from core.model import AccountId, ApiKey, Changed, Event, Identity, Notification, Settings
 from core.policy import alerts
 from core.poller import Poller
@@ -85,6 +86,11 @@ class Core:
     """What the person should read at the start: a file that was moved aside, history that cannot be saved."""
     clock: Callable[[], float]
     doorbell: Doorbell = field(default_factory=Doorbell)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def measured(self) -> str:
+        """What a Prometheus server reads."""
+        return self.metrics.text(self.engine.snapshot(), self.history.pending)
 
     def show(self) -> Shown:
         """Somebody wants to see this instance: by its icon, or where there is none by the status page."""
@@ -119,9 +125,10 @@ class Core:
 
 
 def keep_log(paths: Paths, options: Options) -> None:
-    """Log into the installation's file, at the level that settings and environment say. Raises TidegateError."""
+    """Log into the installation's file, as settings and environment say. Raises TidegateError."""
     level = effective(config.glance(paths.config), options.environ).log
-    start_logging(paths, level, to_terminal=False)
+    form = options.environ.get(FORM_VARIABLE, "").strip().lower()
+    start_logging(paths, level, to_terminal=False, form=form)
 
 
 @asynccontextmanager
@@ -239,11 +246,24 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         await commands.finish()  # what the last renewals began
 
     stack.push_async_callback(finish)
+    metrics = Metrics()
+    history.on_record = metrics.count
     problems = tuple(text for text in (loaded.problem, history.problem) if text)
     for text in problems:
         log.warning("%s", text)
     core = Core(
-        engine, bus, config_file, commands, history, Sessions(), tokens, poller, settings, problems, options.clock
+        engine,
+        bus,
+        config_file,
+        commands,
+        history,
+        Sessions(),
+        tokens,
+        poller,
+        settings,
+        problems,
+        options.clock,
+        metrics=metrics,
     )
     return core, vault
 
@@ -262,7 +282,7 @@ def _control(core: Core) -> asgi.App:
     """The control API. Loads the web stack, so it is made when somebody asks."""
     from core.control import application  # noqa: PLC0415 - costs 12 MB and 60 ms
 
-    return application(core.commands, core.engine.snapshot, core.bus, core.pages, core.show)
+    return application(core.commands, core.engine.snapshot, core.bus, core.pages, core.show, metrics=core.measured)
 
 
 def _settings(config_file: config.ConfigFile, environ: Mapping[str, str]) -> Callable[[], Settings]:

@@ -61,6 +61,7 @@ from core.orders import (
     PinTo,
     Recount,
     Recounted,
+    RecountUsage,
     Remove,
     Rename,
     ServeClients,
@@ -68,11 +69,13 @@ from core.orders import (
     SwitchFailover,
     ToClient,
     Unpin,
+    UsageReport,
 )
 from core.policy.pool import paused
 from core.settings import cut_note, setting_texts, with_setting
 from core.telling import Recent, explanation, recounted
 from core.tokens import Tokens
+from core.usage import Ledger, used
 from core.wording import span
 
 log = logging.getLogger(__name__)
@@ -83,7 +86,7 @@ READ_AT_START = frozenset({"port", "log"})
 """Settings that count from the next start; the others count at once."""
 
 
-class Story(Past, Recent, Protocol):
+class Story(Past, Recent, Ledger, Protocol):
     """What history tells, of one account and of all."""
 
 
@@ -194,6 +197,10 @@ class Commands:
     async def history(self, order: Recount) -> Recounted:
         """What happened lately."""
         return await recounted(self._past, self._engine.pool, order, self._now())
+
+    async def usage(self, order: RecountUsage) -> UsageReport:
+        """What was used lately, and by whom."""
+        return await used(self._past, self._engine.pool, order, self._now())
 
     async def new_client_key(self, order: ToClient) -> LocalKey:
         """A key that only one program has."""
@@ -455,6 +462,7 @@ COMMANDS: Mapping[str, Command] = {
     "info": Command(Named, Commands.info),
     "explain": Command(Explain, Commands.explain),
     "history": Command(Recount, Commands.history),
+    "usage": Command(RecountUsage, Commands.usage),
     "add_key": Command(AddKey, Commands.add_key),
     "begin_login": Command(BeginLogin, Commands.begin_login),
     "await_login": Command(AwaitLogin, Commands.await_login),

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from core import jsonc, programs
-from core.clients import CLIENTS, VARIABLES, Client, Offered, places, printed
+from core.clients import CLIENTS, VARIABLES, Client, Offered, additions, entry, places, printed
 from core.clients.base import Form, Setting, environment
 from core.errors import NothingToDo, TidegateError
 from core.files import OWNER_ONLY, OWNER_ONLY_DIR, Paths, write_atomic
@@ -92,7 +92,7 @@ def here() -> Where:
 
 def plan(paths: Paths, name: str, where: Where, offered: Offered) -> Plan:
     """What connecting a program would change. Touches nothing. Raises TidegateError when its settings do not read."""
-    client = CLIENTS[name]
+    client = entry(name)
     file = _place(client, where)
     form = client.form(str(file))
     text, record = _read(file), _records(paths).get(name)
@@ -132,9 +132,39 @@ def carry_out(paths: Paths, made: Plan, write: Write = write_atomic) -> None:
         ) from exc
 
 
+def carry_out_together(paths: Paths, names: Sequence[str], where: Where, offered: Offered) -> None:
+    """Connect a program, and what is added to it. Raises TidegateError.
+
+    Two of them may share a file: each is done on top of the one before, and undone before it.
+    """
+    for name in reversed(names[1:]):
+        if name in _records(paths):
+            _undo(paths, name)
+    program, *added = names
+    carry_out(paths, plan(paths, program, where, offered))
+    for name in added:
+        try:
+            carry_out(paths, plan(paths, name, where, offered))
+        except TidegateError as exc:
+            hint = f"{entry(program).name} is connected, but without this. Make the file writable, then connect again."
+            raise TidegateError(exc.title, hint) from exc
+
+
 def connected(paths: Paths) -> Mapping[str, Record]:
     """The programs that are connected."""
     return _records(paths)
+
+
+def still_ours(name: str, record: Record) -> bool | None:
+    """Whether a program's settings are all as they were written; None when its file is gone. Raises TidegateError."""
+    file = Path(record.file)
+    text = _read(file)
+    if text is None:
+        return None
+    form = CLIENTS[name].form(str(file))
+    with _readable(file):
+        now = ((form.get(text, json.loads(path_json)), ours) for path_json, ours in record.keys.items())
+        return all(there and _digest(value) in ours for (there, value), ours in now)
 
 
 def moved_to(paths: Paths, address: str) -> tuple[str, ...]:
@@ -144,7 +174,7 @@ def moved_to(paths: Paths, address: str) -> tuple[str, ...]:
     """
     moved = []
     for name, record in _records(paths).items():
-        if record.address == address:
+        if record.address == address or name not in CLIENTS:  # what is added to a program holds no address
             continue
         try:
             if _repoint(paths, name, record, address):
@@ -219,22 +249,28 @@ def _theirs_to_interrupt() -> Iterator[None]:
 
 
 def undo(paths: Paths, name: str) -> tuple[str, ...]:
-    """Give a program's settings back as they were. Returns what could not be undone, in words.
+    """Give a program's settings back as they were, with what was added to it. Returns what could not be undone.
 
     Raises NothingToDo when it is not connected, TidegateError when its file cannot be read or written: then it stays
     connected.
     """
+    belonging = {name, *additions(name).values()}
+    names = [known for known in reversed(list(_records(paths))) if known in belonging]
+    if not names:
+        raise NothingToDo(f"{CLIENTS[name].name if name in CLIENTS else name} is not connected")
+    return tuple(said for known in names for said in _undo(paths, known))
+
+
+def _undo(paths: Paths, name: str) -> tuple[str, ...]:
     records = dict(_records(paths))
-    record = records.pop(name, None)
-    if record is None:
-        raise NothingToDo(f"{CLIENTS[name].name} is not connected" if name in CLIENTS else f"{name} is not connected")
+    record = records.pop(name)
     file = Path(record.file)
-    form, text, original = CLIENTS[name].form(str(file)), _read(file), _original(paths, name)
+    form, text, original = entry(name).form(str(file)), _read(file), _original(paths, name)
     left: tuple[str, ...] = ()
     try:
         if text is not None:
             with _readable(file):
-                back, left = _undone(text, record, original, CLIENTS[name], form)
+                back, left = _undone(text, record, original, entry(name), form)
             _give_back(file, back, record)
         _save(paths, records)
         _original_file(paths, name).unlink(missing_ok=True)
@@ -291,13 +327,17 @@ def _dropped(text: str, path: Sequence[str], original: str, form: Form) -> str:
 def _without_ours(text: str, client: Client, form: Form) -> str:
     """The text without settings that an earlier Tidegate has left: they must never be kept as the person's own."""
     settings = client.settings(_NOTHING)
-    if not any(_is_our_key(form.get(text, setting.path)[1]) for setting in settings if setting.secret):
+    if not any(_is_ours(setting, *form.get(text, setting.path)) for setting in settings):
         return text
     for setting in reversed(settings):
         now = form.get(text, setting.path)[1]
         rest = setting.parted(now, setting.value) if setting.parted else None
         text = _dropped(text, setting.path, "", form) if rest is None else form.put(text, setting.path, rest)
     return text
+
+
+def _is_ours(setting: Setting, there: bool, value: Any) -> bool:
+    return there and (setting.ours(value) or (setting.secret and _is_our_key(value)))
 
 
 def _is_our_key(value: Any) -> bool:

@@ -25,6 +25,7 @@ from core.doorbell import Shown
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.guard import PAGE_COOKIE, Caller
 from core.import_glance import arguments_for, here
+from core.metrics import CONTENT_TYPE as METRICS_TYPE
 from core.model import Snapshot
 from core.sessions import SESSION_LIFE_S, Sessions
 
@@ -85,11 +86,12 @@ def application(
     sessions: Sessions,
     ring: Callable[[], Shown],
     *,
+    metrics: Callable[[], str],
     heartbeat_s: float = HEARTBEAT_S,
 ) -> Starlette:
     """The ASGI app. Expects the guard's verdict in `scope["state"]["caller"]`; without it everybody is nobody.
 
-    `ring` lets somebody who started a second Tidegate see this one.
+    `ring` lets somebody who started a second Tidegate see this one; `metrics` is what a Prometheus server reads.
     """
 
     async def health(_: Request) -> Response:
@@ -147,6 +149,7 @@ def application(
             Route("/-/open", enter),
             Route("/-/", _only(_LOADS, show)),
             Route("/-/snapshot", _only(_LOOKS, picture)),
+            Route("/-/metrics", _only(_LOOKS, _measured(metrics))),
             Route("/-/events", _only(_LOOKS, events)),
             Route("/-/live", _only(_LOOKS, live)),
             Route("/-/commands/show", _only(_SHOWS, shown), methods=["POST"]),
@@ -167,6 +170,13 @@ def _only(callers: frozenset[Caller], endpoint: Endpoint) -> Endpoint:
         return await endpoint(request)
 
     return guarded
+
+
+def _measured(metrics: Callable[[], str]) -> Endpoint:
+    async def measured(_: Request) -> Response:
+        return Response(metrics(), headers=_HEADERS, media_type=METRICS_TYPE)
+
+    return measured
 
 
 async def _pictures(snapshot: Callable[[], Snapshot], bus: Bus, heartbeat_s: float) -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from core import asgi
+from core import asgi, logs
 from core.exchange import Answer, Incoming, Simple
 from core.guard import CONTROL, Caller, Guard, Refusal
 from core.problems import NO_RETRY, problem
@@ -35,6 +35,7 @@ class Front:
     async def serve(self, request: Incoming, answer: Answer) -> None:
         """Hand the request to whom it is for."""
         path = request.path
+        logs.begin_request()
         if path.startswith(CONTROL):
             if self._app is None:
                 self._app = self._control()

@@ -69,6 +69,11 @@ _SELECT_HAPPENINGS = (
     " ORDER BY id DESC LIMIT ?"
 )
 _SELECT_MOVED = "SELECT json FROM events WHERE kind = 'SessionMoved' AND at >= ? ORDER BY id DESC LIMIT ?"
+_SELECT_SPENT = """
+SELECT CAST((at + ?3) / ?2 AS INTEGER) * ?2 - ?3, account, model, count(*), sum(outcome <> 'Served'), sum(attempts),
+       sum(input_tokens), sum(output_tokens), sum(cache_read), sum(cache_write)
+FROM requests WHERE at >= ?1 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
 _LOOK_BACK = 1_000
 """Events of their kind, of all accounts."""
 
@@ -103,6 +108,20 @@ class EventRow:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The requests of one account for one model within one span of time, added up."""
+
+    at: float
+    """When the span began."""
+    account: AccountId | None
+    model: str
+    requests: int
+    not_served: int
+    attempts: int
+    usage: Usage
+
+
 class _About(msgspec.Struct):
     """What the events have in common that speak of one account."""
 
@@ -130,6 +149,8 @@ class History:
         self._flush_due = False
         self._readers = 0
         self._failing = False
+        self.on_record: Callable[[RequestRow | EventRow], None] = lambda _: None
+        """Is given every row as it is recorded, on the same thread. Must be cheap."""
         self.problem = problem
         """What the person should know, None when all is well. Changes when writing fails and when it works again."""
 
@@ -154,6 +175,7 @@ class History:
         with self._guard:
             self._pending.append(row)
             self._schedule()
+        self.on_record(row)
 
     def save_pool(self, pool: Pool) -> None:
         """Remember the last Pool. Cheap; of several within two seconds only the last is written."""
@@ -195,6 +217,22 @@ class History:
         """The last requests, newest first."""
         rows = await self._read(_SELECT_REQUESTS, limit)
         return tuple(_request(row) for row in rows)
+
+    async def spent(self, since_at: float, span_s: float, zone_s: float) -> tuple[Spent, ...]:
+        """What was used since then, added up by spans of `span_s`, account and model; the oldest first.
+
+        Spans begin on the clock of a place `zone_s` east of Greenwich.
+        """
+        rows = await self._read(_SELECT_SPENT, since_at, span_s, zone_s)
+        return tuple(
+            Spent(at, account, model, requests, not_served, attempts, Usage(*tokens))
+            for at, account, model, requests, not_served, attempts, *tokens in rows
+        )
+
+    @property
+    def pending(self) -> int:
+        """Rows that wait to be written."""
+        return len(self._pending)
 
     async def flush(self) -> None:
         """Write what is left."""

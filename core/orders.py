@@ -165,6 +165,12 @@ class Recount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: int = 20
 
 
+class RecountUsage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was used in the last so many days."""
+
+    days: int = 7
+
+
 class GetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One setting, or all."""
 
@@ -290,6 +296,57 @@ class Recounted:
     within_s: float
     moves: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Requests and the tokens of their answers, added up."""
+
+    requests: int = 0
+    not_served: int = 0
+    """Requests whose last outcome was a failure, a refusal or a client that left."""
+    attempts: int = 0
+    input: int = 0
+    """Tokens that were read anew, without a prompt cache."""
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All of them."""
+        return self.input + self.output + self.cache_read + self.cache_write
+
+
+@dataclass(frozen=True, slots=True)
+class UsedBy(Tally):
+    """What one account used of one model. `account` is empty when nobody served, or it was removed."""
+
+    account: str = ""
+    label: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsedIn(Tally):
+    """What was used in one span of time, by all."""
+
+    at: float = 0.0
+    """When the span began."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """What was used from `since_at` to `at`. `spans` are those of `span_s` in which something was used."""
+
+    at: float
+    since_at: float
+    span_s: float
+    total: Tally
+    by: tuple[UsedBy, ...]
+    """The most tokens first."""
+    spans: tuple[UsedIn, ...]
+    """The oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,12 @@ def _routed(incoming: Incoming, answer: Answer) -> ProviderName | None:
     return provider
 
 
+def _told(row: RequestRow) -> str:
+    """What became of a request, in a line: `claude-sonnet-5, status 200, Served, 1 attempt, 1.2 s`."""
+    attempts = f"{row.attempts} attempt{'' if row.attempts == 1 else 's'}"
+    return f"{row.model or 'no model'}, status {row.status}, {row.outcome}, {attempts}, {row.duration_s:.1f} s"
+
+
 class _Exchange:
     """One request of a client on its way through accounts and attempts."""
 
@@ -166,7 +172,10 @@ class _Exchange:
             while not await self._once():
                 pass
         finally:
-            self._proxy.history.record(self._row())
+            row = self._row()
+            self._proxy.history.record(row)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s: %s", self._proxy.engine.label(row.account) if row.account else "nobody", _told(row))
 
     def _row(self) -> RequestRow:
         request, began_at, first_byte_at = self._request, self._began_at, self._first_byte_at

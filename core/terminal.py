@@ -1,9 +1,10 @@
 """A snapshot in a terminal: tables with level bars. Colour never says more than number and words do."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -43,7 +44,7 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def show_accounts(snapshot: Snapshot) -> None:
+def show_accounts(snapshot: Snapshot, console: Console | None = None) -> None:
     """One row for each account."""
     table = Table("#", "Account", "Kind", "State", "Quota", "Served", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for number, view in enumerate(snapshot.accounts, 1):
@@ -53,12 +54,28 @@ def show_accounts(snapshot: Snapshot) -> None:
         windows = [_window(window, age_text(window.seen_at, snapshot.at), snapshot.at) for window in view.windows]
         label = Text(plain(view.label), style="bold" if view.active else "")
         table.add_row(str(number), label, Text(kind(view)), standing, Text("\n").join(windows), str(view.served))
-    Console(highlight=False).print(table)
+    (console or Console(highlight=False)).print(table)
 
 
-def show_status(snapshot: Snapshot) -> None:
-    """Where Tidegate answers, who serves and why, then the accounts."""
+def watch_status(snapshots: Iterable[Snapshot]) -> None:
+    """`show_status` again and again: on a terminal in its own place, else below each other."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        for snapshot in snapshots:
+            show_status(snapshot, console)
+            console.print()
+            console.file.flush()
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        for snapshot in snapshots:
+            with console.capture() as shown:
+                show_status(snapshot, console)
+            live.update(Text.from_ansi(shown.get()), refresh=True)
+
+
+def show_status(snapshot: Snapshot, console: Console | None = None) -> None:
+    """Where Tidegate answers, who serves and why, then the accounts."""
+    console = console or Console(highlight=False)
     where = f"running at {snapshot.address}" if snapshot.address else "not running"
     console.print(Text(f"Tidegate {snapshot.version}: {where}, strategy {snapshot.strategy}"))
     if snapshot.pause:
@@ -73,7 +90,7 @@ def show_status(snapshot: Snapshot) -> None:
             console.print(Text(f"{PROVIDER_NAMES[provider]}: {lasting}"))
     if snapshot.accounts:
         console.print()
-        show_accounts(snapshot)
+        show_accounts(snapshot, console)
     for move in snapshot.moves[:3]:
         arrow = "→" if speaks_unicode() else "->"
         console.print(

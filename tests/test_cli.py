@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import time
@@ -495,6 +496,43 @@ def test_a_connected_program_has_a_key_of_its_own_until_it_is_undone(tidegate: T
     tidegate("undo", "claude-code")
     assert answer() == 401
     assert not settings.exists()
+
+
+def test_tools_and_status_line_are_added_kept_and_undone_with_their_program(tidegate: Tidegate) -> None:
+    home = Path(tidegate.environ["HOME"])
+    settings, state = home / ".claude" / "settings.json", home / ".claude.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"statusLine": {"type": "command", "command": "mine"}}')
+
+    shown = tidegate("connect", "claude-code", "--mcp", "--statusline", "--dry-run").stdout
+    assert [file in shown for file in (f"{settings}:", f"{state}:")] == [True, True]
+    assert "mcpServers.tidegate: not set -> " in shown
+    assert "Note: A status line of your own rests meanwhile." in shown
+    assert not state.exists()
+
+    tidegate("connect", "claude-code", "--mcp", "--statusline", "--yes")
+    tidegate("connect", "claude-code", "--yes")  # anew, with what was added
+    line = shlex.split(json.loads(settings.read_text())["statusLine"]["command"])
+    assert line[-3:] == ["--data-dir", str(tidegate.paths.root), "statusline"]
+    done = subprocess.run(line, input=b"", capture_output=True, env=tidegate.environ, timeout=60, check=True)
+    assert done.stdout == b"Tidegate is not running\n"
+    server = json.loads(state.read_text())["mcpServers"]["tidegate"]
+    assert [server["command"], *server["args"][:-1]] == line[:-1]
+    assert f"connected: {settings}, with mcp, with statusline" in tidegate("connect").stdout
+
+    assert tidegate("undo").exit_code == 0
+    assert settings.read_text() == '{"statusLine": {"type": "command", "command": "mine"}}'
+    assert not state.exists()
+
+
+def test_what_a_program_cannot_have_is_refused_and_can_be_printed_for_those_that_can(tidegate: Tidegate) -> None:
+    refused = tidegate("connect", "opencode", "--mcp", "--statusline")
+    assert (refused.exit_code, "OpenCode cannot have --statusline" in refused.stderr) == (2, True)
+    assert "That is for claude-code." in refused.stderr
+
+    printed = tidegate("connect", "opencode", "--mcp", "--print")
+    assert '"mcp": {' in printed.stdout
+    assert printed.stderr.count("it contains the local key") == 1
 
 
 def test_undo_needs_no_keychain(tidegate: Tidegate) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core import jsonc
-from core.clients import CLIENTS, Client, Offered, places, printed
+from core.clients import ADDITIONS, CLIENTS, Client, Offered, additions, places, printed
 from core.clients.env_lines import DOTENV, EXPORT, FISH, EnvLines, form_of
 
 ADDRESS = "http://127.0.0.1:8433"
@@ -140,3 +140,58 @@ def test_a_line_that_does_not_read_says_so() -> None:
 @pytest.mark.parametrize(("name", "form"), [("a/x.fish", FISH), ("a/.env", DOTENV), ("a/.zshrc", EXPORT)])
 def test_the_kind_of_lines_is_known_by_the_files_name(name: str, form: EnvLines) -> None:
     assert form_of(name) == form
+
+
+# --- what is added to a program --------------------------------------------------------------------
+
+COMMAND = ("/opt/tide gate/tidegate", "--data-dir", "/home/ada/.local/share/tidegate")
+
+
+def test_every_addition_belongs_to_a_program_and_holds_no_key() -> None:
+    added = {name: additions(name) for name in CLIENTS}
+
+    assert added["claude-code"] == {"mcp": "claude-code-mcp", "statusline": "claude-code-statusline"}
+    assert added["opencode"] == {"mcp": "opencode-mcp"}
+    assert sorted(name for names in added.values() for name in names.values()) == sorted(ADDITIONS)
+    for client in ADDITIONS.values():
+        assert not any(setting.secret for setting in client.settings(OFFERED))
+        assert "tg-EXAMPLE" not in printed(client, OFFERED)
+
+
+def test_the_additions_start_this_installation() -> None:
+    said = {name: jsonc.read(printed(client, Offered("", "", {}, COMMAND))) for name, client in ADDITIONS.items()}
+
+    server = {"type": "stdio", "command": COMMAND[0], "args": [*COMMAND[1:], "mcp"], "env": {}}
+    line = f"'{COMMAND[0]}' --data-dir {COMMAND[2]} statusline"
+    assert said == {
+        "claude-code-mcp": {"mcpServers": {"tidegate": server}},
+        "claude-code-statusline": {"statusLine": {"type": "command", "command": line}},
+        "opencode-mcp": {"mcp": {"tidegate": {"type": "local", "command": [*COMMAND, "mcp"], "enabled": True}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("environ", "file"),
+    [({}, "/home/ada/.claude.json"), ({"CLAUDE_CONFIG_DIR": "/home/ada/c"}, "/home/ada/c/.claude.json")],
+)
+def test_claude_codes_tools_stand_in_its_state_file(environ: dict[str, str], file: str) -> None:
+    assert places(ADDITIONS["claude-code-mcp"], "/home/ada", environ) == (file,)
+
+
+@pytest.mark.parametrize(
+    ("value", "ours"),
+    [
+        ({"type": "command", "command": "/old/tidegate --data-dir /x statusline"}, True),
+        ({"type": "command", "command": "~/.claude/statusline.sh"}, False),
+        ("x", False),
+    ],
+)
+def test_a_status_line_that_tidegate_has_left_is_known(value: Any, *, ours: bool) -> None:
+    (setting,) = ADDITIONS["claude-code-statusline"].settings(OFFERED)
+    assert setting.ours(value) is ours
+
+
+def test_a_status_line_of_the_persons_own_is_mentioned() -> None:
+    client = ADDITIONS["claude-code-statusline"]
+    assert [*client.notes(lambda *_: True, {})] == ["A status line of your own rests meanwhile."]
+    assert not client.notes(lambda *_: False, {})

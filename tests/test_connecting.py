@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core import connecting, jsonc
 from core.clients import CLIENTS, Offered
-from core.connecting import Where, carry_out, connected, moved_to, plan, undo
+from core.connecting import Where, carry_out, carry_out_together, connected, moved_to, plan, undo
 from core.errors import NothingToDo, TidegateError
 from core.files import Paths, write_atomic
 
@@ -378,3 +378,90 @@ def test_whatever_is_there_and_whatever_comes_it_is_there_afterwards(
 
     expected = {**before, **{key: value for key, value in added.items() if key != "env"}}
     assert jsonc.read(desk.settings.read_text()) == expected
+
+
+# --- what is added to a program --------------------------------------------------------------------
+
+FULL = Offered(ADDRESS, "tg-EXAMPLE-1", command=("/opt/tidegate", "--data-dir", "/data"))
+TOGETHER = ("claude-code", "claude-code-mcp", "claude-code-statusline")
+OWN_LINE = '{\n  "statusLine": {"type": "command", "command": "~/line.sh"}, // mine\n  "model": "opus"\n}\n'
+STATE = '{"projects": {}, "mcpServers": {"other": {"command": "x"}}}'
+
+
+@pytest.mark.parametrize("had", [True, False])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_program_and_its_additions_are_undone_byte_for_byte(desk: Desk, *, had: bool, times: int) -> None:
+    state = desk.home / ".claude.json"
+    if had:
+        desk.has(OWN_LINE)
+        state.write_text(STATE)
+
+    for _ in range(times):
+        carry_out_together(desk.paths, TOGETHER, desk.where, FULL)
+    settings, servers = jsonc.read(desk.settings.read_text()), jsonc.read(state.read_text())["mcpServers"]
+    assert settings["statusLine"]["command"] == "/opt/tidegate --data-dir /data statusline"
+    assert settings["env"]["ANTHROPIC_BASE_URL"] == ADDRESS
+    assert servers["tidegate"]["args"] == ["--data-dir", "/data", "mcp"]
+    assert undo(desk.paths, "claude-code") == ()
+
+    assert desk.settings.exists() is state.exists() is had
+    if had:
+        assert (desk.settings.read_text(), mode(desk.settings)) == (OWN_LINE, 0o644)
+        assert state.read_text() == STATE
+    assert connected(desk.paths) == {}
+
+
+def test_opencode_and_its_tools_share_a_file(desk: Desk) -> None:
+    carry_out_together(desk.paths, ("opencode", "opencode-mcp"), desk.where, FULL)
+    (file,) = {Path(record.file) for record in connected(desk.paths).values()}
+    assert set(jsonc.read(file.read_text())) == {"provider", "mcp"}
+
+    undo(desk.paths, "opencode")
+    assert not file.exists()
+
+
+def test_an_addition_can_go_alone_and_what_others_wrote_since_stays(desk: Desk) -> None:
+    desk.has(OWN_LINE)
+    carry_out_together(desk.paths, TOGETHER, desk.where, FULL)
+    state = desk.home / ".claude.json"
+    state.write_text(jsonc.put(state.read_text(), ["numStartups"], 7))  # the program keeps its own state there
+
+    undo(desk.paths, "claude-code-mcp")
+    assert jsonc.read(state.read_text()) == {"numStartups": 7}
+    desk.connect("claude-code", AGAIN)  # the menu connects the program alone
+    assert undo(desk.paths, "claude-code") == ()
+
+    assert jsonc.read(desk.settings.read_text()) == jsonc.read(OWN_LINE)
+
+
+def test_additions_that_a_lost_tidegate_has_left_are_not_kept_as_the_persons_own(desk: Desk) -> None:
+    carry_out_together(desk.paths, TOGETHER, desk.where, FULL)
+    desk.paths.connected.unlink()
+
+    carry_out_together(desk.paths, TOGETHER, desk.where, FULL)
+    undo(desk.paths, "claude-code")
+
+    assert jsonc.read(desk.settings.read_text()) == jsonc.read((desk.home / ".claude.json").read_text()) == {}
+
+
+def test_an_addition_that_cannot_be_written_leaves_the_program_connected_and_says_so(desk: Desk) -> None:
+    (desk.home / ".claude.json").symlink_to("/proc/no-such-folder/claude.json")  # nobody can write there
+
+    with pytest.raises(TidegateError, match="Cannot write") as refused:
+        carry_out_together(desk.paths, TOGETHER, desk.where, FULL)
+
+    assert refused.value.hint.startswith("Claude Code is connected, but without this.")
+    assert desk.env()["ANTHROPIC_BASE_URL"] == ADDRESS
+    assert undo(desk.paths, "claude-code") == ()
+    assert not desk.settings.exists()
+
+
+def test_additions_hold_no_address_and_stay_when_it_changes(desk: Desk) -> None:
+    carry_out_together(desk.paths, TOGETHER, desk.where, FULL)
+    before = (desk.home / ".claude.json").read_text()
+
+    assert moved_to(desk.paths, "http://127.0.0.1:9") == ("claude-code",)
+
+    assert (desk.home / ".claude.json").read_text() == before
+    assert jsonc.read(desk.settings.read_text())["statusLine"]["command"].endswith("statusline")
+    assert undo(desk.paths, "claude-code") == ()

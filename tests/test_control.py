@@ -40,9 +40,15 @@ def ring() -> Shown:
     return Shown(by_icon=False, url="http://127.0.0.1:8433/-/open?code=once")
 
 
+def measured() -> str:
+    return "tidegate_accounts_ready 1\n"
+
+
 @pytest.fixture
 def app(here: Instance, sessions: Sessions) -> App:
-    return application(here.commands, here.engine.snapshot, here.bus, sessions, ring, heartbeat_s=0.05)
+    return application(
+        here.commands, here.engine.snapshot, here.bus, sessions, ring, metrics=measured, heartbeat_s=0.05
+    )
 
 
 @asynccontextmanager
@@ -69,7 +75,7 @@ async def test_health_tells_name_version_and_pid_to_everybody(app: App) -> None:
 
 
 PARTS = {"/-/", "/-/page.css", "/-/page.js"}
-PICTURES = {"/-/snapshot", "/-/events", "/-/live"}
+PICTURES = {"/-/snapshot", "/-/metrics", "/-/events", "/-/live"}
 ORDERS = {f"/-/commands/{name}" for name in COMMANDS}
 PAGES = {f"/-/commands/{name}" for name in PAGE_ORDERS}
 ALLOWED = {
@@ -379,7 +385,7 @@ async def test_the_pages_stream_tells_what_changes_by_time_alone(here: Instance,
     def snapshot() -> Snapshot:
         return shown.pop(0) if len(shown) > 1 else shown[0]
 
-    app = application(here.commands, snapshot, here.bus, sessions, ring, heartbeat_s=0.05)
+    app = application(here.commands, snapshot, here.bus, sessions, ring, metrics=measured, heartbeat_s=0.05)
     async with _events(app, "/-/live") as pieces:
         assert "before" in await _next_picture(pieces, "view")
         assert "after" in await _next_picture(pieces, "view")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,9 @@ from core.front import Front
 from core.guard import Caller, Guard
 from core.listener import Limits, Listener
 from core.local_keys import EVERYBODY, LocalKeys
+from core.logs import _Form, read
 from tests.raw import Client, Reply
+from tests.stage import MODEL, PROMPT, Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +185,29 @@ async def test_before_it_knows_its_port_nobody_is_let_in(door: Door) -> None:
     door.front.guard = None
     assert (await door.ask(MINE)).status == 503
     assert not door.proxy.asked
+
+
+async def test_every_request_has_an_id_of_its_own_in_the_log(stage: Stage) -> None:
+    await stage.login("Work")
+    seen: list[str] = []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(self.format(record))
+
+    handler = Listening()
+    handler.setFormatter(_Form(as_json=False))
+    log = logging.getLogger("core.proxy")
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        for _ in range(2):
+            await stage.sdk().messages.create(model=MODEL, max_tokens=100, messages=PROMPT)
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+
+    first, second = read(seen)
+    assert first.text.startswith(f"Work: {MODEL}, status 200, Served, 1 attempt, ")
+    assert len(first.request) == len(second.request) == 8
+    assert first.request != second.request

@@ -327,3 +327,16 @@ async def test_a_full_disk_is_said_once_and_what_waited_is_written_later(
     assert len(await history.requests(10)) == 4
     assert history.problem is None
     await history.close()
+
+
+async def test_what_waits_is_written_when_somebody_wants_it(path: Path) -> None:
+    history = History.open(path)
+    history.record(ROW)
+    history.save_pool(POOL)
+
+    await history.flush()
+
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM requests").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM pool").fetchone() == (1,)
+    await history.close()

@@ -1,3 +1,5 @@
+import contextvars
+import json
 import logging
 import os
 import resource
@@ -6,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import UsageError
 from core.files import Paths
-from core.logs import LOG_BYTES, LOGS_KEPT, start_logging
+from core.logs import LOG_BYTES, LOGS_KEPT, Entry, as_json, as_text, begin_request, read, start_logging
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +92,76 @@ def test_a_mistake_in_a_log_line_is_not_hidden(tmp_path: Path, capsys: pytest.Ca
     logging.getLogger("core.app").info("%d", "no number")
 
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_lines_of_one_request_carry_its_id_and_others_none(tmp_path: Path) -> None:
+    def serve(number: int) -> None:
+        begin_request()
+        for part in ("chosen", "served"):
+            logging.getLogger("core.proxy").info("%s %d", part, number)
+
+    start_logging(Paths(tmp_path), "info", to_terminal=False)
+    for number in (1, 2):
+        contextvars.copy_context().run(serve, number)
+    logging.getLogger("core.poller").info("asked")
+
+    with Paths(tmp_path).log.open(encoding="utf-8") as lines:
+        ids = {entry.text: entry.request for entry in read(lines)}
+    assert ids["chosen 1"] == ids["served 1"] != ids["chosen 2"] == ids["served 2"]
+    assert all(len(ids[text]) == 8 for text in ("chosen 1", "chosen 2"))
+    assert ids["asked"] == ""
+
+
+def test_log_can_be_json_for_programs(tmp_path: Path) -> None:
+    start_logging(Paths(tmp_path), "info", to_terminal=False, form="json")
+    logging.getLogger("core.engine").info("Work → Home")
+    (line,) = Paths(tmp_path).log.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line).keys() == {"at", "level", "text", "request"}
+    assert json.loads(line)["text"] == "Work → Home"
+
+
+def test_form_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="TIDEGATE_LOG_FORMAT cannot be 'xml'"):
+        start_logging(Paths(tmp_path), "info", to_terminal=False, form="xml")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_credential_in_a_line_or_its_traceback_is_hidden(tmp_path: Path, form: str) -> None:
+    start_logging(Paths(tmp_path), "info", to_terminal=False, form=form)
+    try:
+        int("sk-ant-oat01-CANARYCANARY")
+    except ValueError:
+        logging.getLogger("core.link").exception("authorization: Bearer CANARY-of-another-shape")
+    text = Paths(tmp_path).log.read_text(encoding="utf-8")
+    assert "CANARY" not in text
+    assert "[hidden]" in text
+    assert "Traceback" in text
+
+
+def test_line_break_in_a_message_forges_no_entry(tmp_path: Path) -> None:
+    start_logging(Paths(tmp_path), "info", to_terminal=False)
+    logging.getLogger("core.proxy").info("model %s", "x\n2026-01-01 00:00:00,000 ERROR   forged")
+    with Paths(tmp_path).log.open(encoding="utf-8") as lines:
+        (entry,) = read(lines)
+    assert entry.level == "INFO"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(1_763_000_000.25, "INFO", "Work → Home: 5 h window full"),
+        Entry(1_763_000_000.999, "WARNING", "with an id", "0a1b2c3d"),
+        Entry(1_763_000_000.0, "ERROR", "it failed\nTraceback (most recent call last):\n  ValueError: no", "0a1b2c3d"),
+        Entry(1_763_000_000.0, "INFO", ""),
+        Entry(1_763_000_000.0, "INFO", "[brackets] of its own"),
+    ],
+)
+def test_both_forms_read_back_as_they_were(entry: Entry) -> None:
+    assert list(read(as_text(entry).splitlines())) == [entry]
+    assert list(read([as_json(entry)])) == [entry]
+
+
+def test_both_forms_may_be_in_one_file_and_what_begins_no_entry_is_left_out() -> None:
+    one, other = Entry(1.0, "INFO", "one"), Entry(2.0, "INFO", "other")
+    assert list(read(["cut off by the rotation", as_text(one), as_json(other)])) == [one, other]
+    assert list(read([as_text(one), "{no JSON}"])) == [Entry(1.0, "INFO", "one\n{no JSON}")]

@@ -276,7 +276,7 @@ class App:
     def _say_there_is_no_panel(self) -> None:
         wanted = advice(os.environ.get("XDG_CURRENT_DESKTOP", ""))
         log.warning("no panel shows tray icons; Tidegate keeps running. %s", wanted)
-        body = " ".join((_("Tidegate keeps running."), _in_a_terminal("tidegate status")))
+        body = " ".join((_("Tidegate keeps running."), _in_a_terminal("tidegate dashboard")))
         self._tell(_("No panel shows Tidegate's icon"), body)
 
     def _say_that_it_failed(self, reason: str) -> None:

@@ -25,6 +25,7 @@ _COMMANDS = {
     "info": "looking",
     "explain": "looking",
     "history": "looking",
+    "usage": "care",
     "token": "looking",
     "use": "deciding",
     "pin": "deciding",
@@ -44,6 +45,12 @@ _COMMANDS = {
     "connect": "clients",
     "undo": "clients",
     "run": "clients",
+    "dashboard": "care",
+    "doctor": "care",
+    "logs": "care",
+    "completion": "care",
+    "mcp": "agents",
+    "statusline": "agents",
 }
 """The module beside this one that has the command: it is imported when the command is meant."""
 

@@ -1,9 +1,11 @@
 """Commands that show what is."""
 
+import contextlib
+
 import click
 
 from core.cli.base import Session, as_json, offer_import, print_json
-from core.errors import NothingToDo
+from core.errors import NothingToDo, TidegateError
 
 
 @click.command("list")
@@ -28,9 +30,13 @@ def list_(session: Session, *, as_json: bool) -> None:
 
 @click.command()
 @as_json
+@click.option("--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
 @click.pass_obj
-def status(session: Session, *, as_json: bool) -> None:
+def status(session: Session, *, as_json: bool, watch: bool) -> None:
     """Who serves, and why. Exit code 3 when no account is ready."""
+    if watch:
+        _watch(session, as_json=as_json)
+        return
     import msgspec  # noqa: PLC0415
 
     from core import terminal  # noqa: PLC0415
@@ -46,6 +52,25 @@ def status(session: Session, *, as_json: bool) -> None:
             offer_import()
     if not any(view.standing is Standing.READY for view in snapshot.accounts):
         raise NothingToDo("No account is ready", "See `tidegate list`." if snapshot.accounts else "See `tidegate add`.")
+
+
+def _watch(session: Session, *, as_json: bool) -> None:
+    """The picture of the instance that runs, now and after each change; as JSON one in each line."""
+    from core import remote  # noqa: PLC0415
+
+    running = remote.find(session.paths)
+    if running is None:
+        raise TidegateError("Tidegate is not running", "Start it: tidegate, or without a desktop: tidegate serve")
+    with contextlib.suppress(KeyboardInterrupt):
+        if as_json:
+            import msgspec  # noqa: PLC0415
+
+            for snapshot in remote.events(running):
+                click.echo(msgspec.json.encode(snapshot))
+        else:
+            from core import terminal  # noqa: PLC0415
+
+            terminal.watch_status(remote.events(running))
 
 
 @click.command()

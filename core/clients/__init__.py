@@ -2,13 +2,26 @@
 
 from collections.abc import Mapping
 
+from core.clients.agents import ADDITIONS
 from core.clients.base import Client, Offered
 from core.clients.claude_code import CLAUDE_CODE
 from core.clients.opencode import OPENCODE
 from core.clients.shells import SDK, SHELL
 from core.clients.vscode import VSCODE
 
-__all__ = ["CLIENTS", "VARIABLES", "Client", "Offered", "folders", "on_this_machine", "places", "printed"]
+__all__ = [
+    "ADDITIONS",
+    "CLIENTS",
+    "VARIABLES",
+    "Client",
+    "Offered",
+    "additions",
+    "entry",
+    "folders",
+    "on_this_machine",
+    "places",
+    "printed",
+]
 
 CLIENTS: Mapping[str, Client] = {
     "claude-code": CLAUDE_CODE,
@@ -19,6 +32,16 @@ CLIENTS: Mapping[str, Client] = {
 }
 VARIABLES = ("CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "APPDATA", "SHELL", "PWD", "ANTHROPIC_API_KEY")
 """The environment that says where programs keep their settings, and what else they would use."""
+
+
+def entry(name: str) -> Client:
+    """What stands behind a name: a program, or what is added to one. Raises KeyError."""
+    return CLIENTS[name] if name in CLIENTS else ADDITIONS[name]
+
+
+def additions(name: str) -> Mapping[str, str]:
+    """What can be added to a program: `mcp`, `statusline`, each with the name of its entry."""
+    return {added.removeprefix(f"{name}-"): added for added in ADDITIONS if added.startswith(f"{name}-")}
 
 
 def folders(home: str, environ: Mapping[str, str]) -> Mapping[str, str]:

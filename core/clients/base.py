@@ -36,10 +36,16 @@ class Offered:
     key: str = field(repr=False)
     models: Mapping[str, str] = field(default_factory=dict)
     """Names of the models that accounts can serve, by id."""
+    command: Sequence[str] = ()
+    """What starts this installation's `tidegate`, the name of a command still to come."""
 
 
 def _replaced(_: Any, ours: Any) -> Any:
     return ours
+
+
+def _nobodys(_: Any) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Setting:
 
     `merged` says what becomes of the value that was there (None: there is none), `parted` what is left of a value that
     was merged and has changed since, when ours goes (None: nothing). Without it a changed value is the person's own.
+    `ours` tells whether a value was left behind by another installation of Tidegate; a key of ours is known anyway.
     """
 
     path: Path
@@ -55,6 +62,7 @@ class Setting:
     secret: bool = False
     merged: Callable[[Any, Any], Any] = _replaced
     parted: Callable[[Any, Any], Any] | None = None
+    ours: Callable[[Any], bool] = _nobodys
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""What was used: requests and tokens by account and model, and over time. From history, which has a bounded size."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+from core.errors import UsageError
+from core.history import Spent
+from core.model import AccountId, Pool
+from core.orders import RecountUsage, Tally, UsageReport, UsedBy, UsedIn
+from core.telling import REMOVED
+
+MOST_DAYS = 366
+NOBODY = "nobody"
+_HOUR_S = 3_600.0
+_DAY_S = 86_400.0
+HOURS_UP_TO_DAYS = 2
+"""Of so few days the hours are told, of more the days."""
+
+
+class Ledger(Protocol):
+    """What history tells of requests."""
+
+    async def spent(self, since_at: float, span_s: float, zone_s: float) -> Sequence[Spent]:
+        """What was used since then, added up by spans of `span_s`, account and model; the oldest first."""
+
+
+async def used(ledger: Ledger, pool: Pool, order: RecountUsage, now: float) -> UsageReport:
+    """What was used lately. Raises UsageError when that is too long ago."""
+    if not 1 <= order.days <= MOST_DAYS:
+        raise UsageError(f"{order.days} days cannot be told", f"Say a number from 1 to {MOST_DAYS}.")
+    span_s = _HOUR_S if order.days <= HOURS_UP_TO_DAYS else _DAY_S
+    since_at = now - order.days * _DAY_S
+    spent = await ledger.spent(since_at, span_s, time.localtime(now).tm_gmtoff)
+    return UsageReport(now, since_at, span_s, _sum(spent), _by(spent, pool), _in(spent))
+
+
+def _by(spent: Sequence[Spent], pool: Pool) -> tuple[UsedBy, ...]:
+    groups: dict[tuple[AccountId | None, str], list[Spent]] = {}
+    for row in spent:
+        groups.setdefault((row.account, row.model), []).append(row)
+    found = []
+    for (account, model), rows in groups.items():
+        state = pool.state(account) if account else None
+        label = state.account.label if state else REMOVED if account else NOBODY
+        found.append(UsedBy(**asdict(_sum(rows)), account=account or "", label=label, model=model))
+    return tuple(sorted(found, key=lambda one: (-one.tokens, -one.requests, one.label, one.model)))
+
+
+def _in(spent: Sequence[Spent]) -> tuple[UsedIn, ...]:
+    groups: dict[float, list[Spent]] = {}
+    for row in spent:
+        groups.setdefault(row.at, []).append(row)
+    return tuple(UsedIn(**asdict(_sum(rows)), at=at) for at, rows in groups.items())
+
+
+def _sum(rows: Sequence[Spent]) -> Tally:
+    return Tally(
+        requests=sum(row.requests for row in rows),
+        not_served=sum(row.not_served for row in rows),
+        attempts=sum(row.attempts for row in rows),
+        input=sum(row.usage.input for row in rows),
+        output=sum(row.usage.output for row in rows),
+        cache_read=sum(row.usage.cache_read for row in rows),
+        cache_write=sum(row.usage.cache_write for row in rows),
+    )
