@@ -161,7 +161,7 @@ def still_ours(name: str, record: Record) -> bool | None:
     text = _read(file)
     if text is None:
         return None
-    form = CLIENTS[name].form(str(file))
+    form = entry(name).form(str(file))
     with _readable(file):
         now = ((form.get(text, json.loads(path_json)), ours) for path_json, ours in record.keys.items())
         return all(there and _digest(value) in ours for (there, value), ours in now)

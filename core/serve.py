@@ -42,7 +42,8 @@ async def _serve(paths: Paths, options: app.Options) -> None:
 def on_end(end: Callable[[], None]) -> None:
     """Call `end` when the process is asked to end; the second time it ends at once, as by a crash."""
     loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    # What is ignored stays so: in the background of a shell Ctrl-C is for others.
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
 
     def asked() -> None:
         end()

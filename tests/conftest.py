@@ -1,5 +1,6 @@
 """What every test has: one async backend, and on demand a whole Tidegate before a simulated provider."""
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +9,14 @@ import pytest
 
 from tests.fakes import NOW, SimulatedAccount, SimulatedProvider
 from tests.stage import Stage, on_stage
+
+
+def pytest_configure() -> None:
+    """Heed signals: a process in the background of a shell ignores some, and so would all that the tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGHUP", "SIGQUIT"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture

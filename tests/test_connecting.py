@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core import connecting, jsonc
 from core.clients import CLIENTS, Offered
-from core.connecting import Where, carry_out, carry_out_together, connected, moved_to, plan, undo
+from core.connecting import Where, carry_out, carry_out_together, connected, moved_to, plan, still_ours, undo
 from core.errors import NothingToDo, TidegateError
 from core.files import Paths, write_atomic
 
@@ -206,6 +206,21 @@ def test_others_entries_of_a_list_stay(desk: Desk) -> None:
 
     left = jsonc.read(file.read_text())["claudeCode.environmentVariables"]
     assert [entry["name"] for entry in left] == ["EDITOR", "X"]
+
+
+@pytest.mark.parametrize("name", ["claude-code", "claude-code-statusline", "opencode-mcp"])
+def test_what_was_written_is_ours_until_somebody_changes_it(desk: Desk, name: str) -> None:
+    file = desk.connect(name)
+    record = connected(desk.paths)[name]
+    assert still_ours(name, record) is True
+
+    file.write_text(jsonc.put(file.read_text(), ["model"], "opus"))
+    assert still_ours(name, record) is True  # another setting
+
+    file.write_text("{}")
+    assert still_ours(name, record) is False
+    file.unlink()
+    assert still_ours(name, record) is None
 
 
 def test_a_file_that_is_gone_is_no_trouble(desk: Desk) -> None:

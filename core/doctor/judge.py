@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from core.clients import CLIENTS
+from core.clients import entry
 from core.doctor.facts import Facts, Program, Reached
 from core.model import AccountKind, LoginState, Standing
 from core.orders import AccountInfo
@@ -138,7 +138,7 @@ def _programs(facts: Facts) -> Iterator[Row]:
 
 
 def _program(program: Program, address: str) -> Row:
-    name = CLIENTS[program.name].name if program.name in CLIENTS else program.name
+    name = entry(program.name).name
     again = f"tidegate connect {program.name}, or tidegate undo {program.name}"
     if program.trouble:
         return Row("program", "problem", f"{name}: {program.trouble.title}", program.trouble.hint)
