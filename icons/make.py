@@ -15,6 +15,8 @@ from tray.icon_colours import Panel
 from tray.icon_shapes import Colour, Paint, Polygon
 
 FOLDER = Path(__file__).parent
+PAGE_ICON = FOLDER.parent / "core/dashboard/icon.svg"
+"""The status page's own copy: it travels with the package."""
 SIZES = (16, 22, 24, 32, 48, 64, 128, 256, 512)
 """What the icon themes of Linux desktops have folders for."""
 ICO_SIZES = (16, 20, 24, 32, 40, 48, 64, 256)
@@ -119,7 +121,8 @@ def _pictures(panel: Panel, style: IconStyle) -> Iterator[tuple[tuple[int, int],
 
 def main() -> None:
     """Write them all."""
-    (FOLDER / "tidegate.svg").write_text(svg(application(256), 256), encoding="utf-8", newline="\n")
+    for place in (FOLDER / "tidegate.svg", PAGE_ICON):
+        place.write_text(svg(application(256), 256), encoding="utf-8", newline="\n")
     (FOLDER / "tidegate-symbolic.svg").write_text(svg(symbolic(), 16), encoding="utf-8", newline="\n")
     for size in SIZES:
         render(size).save(FOLDER / f"tidegate-{size}.png", optimize=True)

@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from PIL import Image
 
-from icons.make import FOLDER, ICNS_MARGIN, ICNS_SIZES, ICO_SIZES, SIZES, sheet, svg
+from icons.make import FOLDER, ICNS_MARGIN, ICNS_SIZES, ICO_SIZES, PAGE_ICON, SIZES, sheet, svg
 from tests.picture_measures import contrast, on
 from tray.icon_application import SMALL, application, render, symbolic
 from tray.icon_shapes import Colour
@@ -38,7 +38,8 @@ def test_icon_for_macos_has_the_drawing_in_each_size_with_its_margin() -> None:
 
 
 def test_vector_files_are_those_that_the_drawing_makes() -> None:
-    assert (FOLDER / "tidegate.svg").read_text(encoding="utf-8") == svg(application(256), 256)
+    for place in (FOLDER / "tidegate.svg", PAGE_ICON):
+        assert place.read_text(encoding="utf-8") == svg(application(256), 256)
     assert (FOLDER / "tidegate-symbolic.svg").read_text(encoding="utf-8") == svg(symbolic(), 16)
 
 
