@@ -46,7 +46,7 @@ def readme(now: float) -> Snapshot:
     """What the README shows."""
     rest = {"standing": Standing.COOLING, "detail": "5 h window full", "until_at": now + HOUR}
     accounts = (
-        account("Work", now, 0.62, active=True, reason="least used: 5 h at 62 %"),
+        account("Work", now, 0.62, active=True, reason="most room: 5 h at 62 %"),
         account("Home", now, 1.0, **rest),
         account("alex_h@example.org", now, 0.78),
     )

@@ -4,8 +4,10 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
+import msgspec
 from PIL import Image
 from Xlib.display import Display
 
@@ -20,7 +22,7 @@ from tray.icon_colours import WATER
 TARGET = Path(__file__).parents[2] / "icons/screenshot.png"
 BACKGROUND = (58, 84, 110)
 BOTTOM_RIGHT = "3"
-SCREEN = "640x450x24"
+SCREEN = "640x500x24"
 
 
 async def main() -> None:
@@ -41,14 +43,14 @@ async def main() -> None:
     picture.quantize(128, dither=Image.Dither.NONE).save(TARGET, optimize=True)
 
 
-def the_move(now: float) -> dict[str, str]:
+def the_move(now: float) -> Any:
     """What the product says of the failover that the picture shows."""
     home, work = (next(a for a in readme(now).accounts if a.label == label) for label in ("Home", "Work"))
     states = tuple(AccountState(Account(a.id, a.label, a.kind)) for a in (home, work))
     event = FailedOver(home.id, work.id, home.detail, home.until_at)
     message = notification(event, Pool.of(states), now)
     assert message
-    return {"title": message.title, "body": message.body, "key": message.key}
+    return msgspec.to_builtins(message)
 
 
 def _paint(session: Session) -> None:
