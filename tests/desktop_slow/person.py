@@ -23,7 +23,7 @@ NOWHERE = (WIDTH // 3, HEIGHT // 3)
 LEAST_ICON = 6
 LEFT, RIGHT = 1, 3
 MARGIN = 4
-GROUP_GAP = 5
+GROUP_GAP = 3
 """How much further apart rows are, at least, that a separator parts."""
 
 
