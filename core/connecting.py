@@ -173,13 +173,18 @@ def moved_to(paths: Paths, address: str) -> tuple[str, ...]:
     Returns their names. What the person has changed since stays. Never raises: what cannot be changed is logged.
     """
     moved = []
-    for name, record in _records(paths).items():
+    try:
+        records = _records(paths)
+    except TidegateError as exc:
+        log.warning("connected programs may point elsewhere: %s. %s", exc.title, exc.hint)
+        return ()
+    for name, record in records.items():
         if record.address == address or name not in CLIENTS:  # what is added to a program holds no address
             continue
         try:
             if _repoint(paths, name, record, address):
                 moved.append(name)
-        except (OSError, ValueError) as exc:
+        except (TidegateError, OSError, ValueError) as exc:
             log.warning("%s still points to %s: %s", CLIENTS[name].name, record.address, exc)
     return tuple(moved)
 

@@ -321,6 +321,24 @@ def test_an_address_that_the_person_has_changed_is_not_followed(desk: Desk) -> N
     assert desk.env()["ANTHROPIC_BASE_URL"] == "https://new.example"
 
 
+@pytest.mark.parametrize("damaged", ["record", "settings", "not UTF-8"])
+def test_what_cannot_follow_to_another_port_is_logged_and_keeps_nobody_from_starting(
+    desk: Desk, damaged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.connect()
+    match damaged:
+        case "record":
+            desk.paths.connected.write_text("{")
+        case "settings":
+            desk.settings.write_text("{")
+        case _:
+            desk.settings.write_bytes(b"\xff\xfe{}")
+
+    assert moved_to(desk.paths, "http://127.0.0.1:9000") == ()
+
+    assert len(caplog.records) == 1
+
+
 def test_a_record_that_does_not_read_says_where_the_originals_are(desk: Desk) -> None:
     desk.has(THEIRS)
     desk.connect()
