@@ -56,7 +56,8 @@ class Where:
     """Whose programs are meant."""
 
     home: Path
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
+    """It may hold a key: that there is one is told, never which."""
 
 
 @dataclass(frozen=True, slots=True)

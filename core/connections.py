@@ -1,13 +1,13 @@
 """The programs that use this instance: their keys, and their settings when menu or status page connect one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import anyio.to_thread
 
 from core import connecting
 from core.clients import CLIENTS, Offered
-from core.config import ConfigFile, new_local_key
+from core.config import Config, ConfigFile, new_local_key
 from core.connecting import Where
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
@@ -29,22 +29,16 @@ class Connections:
 
     async def new_key(self, name: str) -> str:
         """A key that only this program has, so that history names it and it can be taken back. Raises UsageError."""
-        if name not in CLIENTS:
-            raise UsageError(f"There is no program {name!r}", f"One of: {', '.join(CLIENTS)}.")
+        _known(name)
         key = new_local_key()
-        known_by = {name: digest(key)}
-        await self._config.change(lambda now: replace(now, client_keys={**now.client_keys, **known_by}))
-        self._tell()
+        await self._know(name, digest(key))
         return key
 
     async def forget_key(self, name: str) -> None:
         """The program's key opens nothing any more. Raises NothingToDo."""
         if name not in self._config.current.client_keys:
             raise NothingToDo(f"{name} has no key of its own")
-        await self._config.change(
-            lambda now: replace(now, client_keys={n: d for n, d in now.client_keys.items() if n != name})
-        )
-        self._tell()
+        await self._know(name, None)
 
     async def connect(self, name: str) -> tuple[connecting.Plan, str]:
         """Point a program at this instance. Returns what was done and what to tell. Raises TidegateError."""
@@ -57,25 +51,32 @@ class Connections:
             plan = await anyio.to_thread.run_sync(connecting.plan, self._paths, name, where, offered)
             await anyio.to_thread.run_sync(connecting.carry_out, self._paths, plan)
         except TidegateError:
-            await self._config.change(lambda now: replace(now, client_keys=_with(now.client_keys, name, before)))
-            self._tell()
+            await self._know(name, before)
             raise
         return plan, f"{CLIENTS[name].name} is connected"
 
     async def undo(self, name: str) -> str:
         """Give a program its settings back. Returns what to tell the person. Raises NothingToDo or TidegateError."""
-        if name not in CLIENTS:
-            raise UsageError(f"There is no program {name!r}", f"One of: {', '.join(CLIENTS)}.")
+        _known(name)
         left = await anyio.to_thread.run_sync(connecting.undo, self._paths, name)
         if name in self._config.current.client_keys:
             await self.forget_key(name)
         return ". ".join([f"{CLIENTS[name].name} has its settings back", *left])
 
+    async def _know(self, name: str, sha256: str | None) -> None:
+        """Know the program by this digest of its key from now on; None: by none."""
+
+        def changed(now: Config) -> Config:
+            others = {n: d for n, d in now.client_keys.items() if n != name}
+            return replace(now, client_keys=others if sha256 is None else {**others, name: sha256})
+
+        await self._config.change(changed)
+        self._tell()
+
     def _tell(self) -> None:
         self._engine.use(tuple(name for name in CLIENTS if name in self._config.current.client_keys))
 
 
-def _with(keys: Mapping[str, str], name: str, before: str | None) -> dict[str, str]:
-    """The keys as they were before `name` got a new one."""
-    others = {n: d for n, d in keys.items() if n != name}
-    return others if before is None else {**others, name: before}
+def _known(name: str) -> None:
+    if name not in CLIENTS:
+        raise UsageError(f"There is no program {name!r}", f"One of: {', '.join(CLIENTS)}.")
