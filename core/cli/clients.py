@@ -1,6 +1,6 @@
 """Commands for the programs that use Tidegate."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,7 +9,7 @@ from core.clients import CLIENTS, Offered, additions, entry, places, printed
 from core.errors import NothingToDo, TidegateError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from core.connecting import Plan
 
@@ -33,9 +33,12 @@ def connect(
         return
     wanted = [name for name, on in {"mcp": mcp, "statusline": statusline}.items() if on]
     names = (client, *_added(session, client, wanted))
-    address, command, where = _address(session), _command(session), connecting.here()
+    command, where = _command(session), connecting.here()
+    with session.orders() as order:
+        address = _address(order)
+        printed_key = order("token")["key"] if print_ else ""
     if print_:
-        offered = Offered(address, session.order("token")["key"], command=command)
+        offered = Offered(address, printed_key, command=command)
         for name in names:
             secret = "; it contains the local key" if name == client else ""
             click.echo(f"Merge this into {places(entry(name), '~', where.environ)[0]}{secret}:", err=True)
@@ -99,10 +102,9 @@ def _show(plan: "Plan") -> None:
         click.echo(plain(f"Note: {note}"))
 
 
-def _address(session: Session) -> str:
+def _address(order: "Callable[..., Any]") -> str:
     """Where Tidegate answers, or will when it runs."""
-    address = session.order("snapshot")["address"]
-    return str(address or f"http://127.0.0.1:{session.order('config_get', key='port')['port']}")
+    return str(order("snapshot")["address"] or f"http://127.0.0.1:{order('config_get', key='port')['port']}")
 
 
 def _models(session: Session, key: str) -> dict[str, str]:
@@ -147,7 +149,8 @@ def run(ctx: click.Context, command: tuple[str, ...]) -> None:
     from core import connecting  # noqa: PLC0415
 
     session: Session = ctx.obj
-    offered = Offered(_address(session), session.order("token")["key"])
+    with session.orders() as order:
+        offered = Offered(_address(order), order("token")["key"])
     if said := connecting.tried(offered):
         click.echo(said, err=True)
     ctx.exit(connecting.run(command, offered))
