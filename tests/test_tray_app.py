@@ -25,6 +25,7 @@ from core.model import (
     Standing,
     WindowView,
 )
+from tests.tray_person import News
 from tray.app import REDRAW_S, App
 from tray.backend import Backend
 from tray.icon_colours import Panel
@@ -54,21 +55,6 @@ def snapshot(used: float = 0.1, **options: Any) -> Snapshot:
     windows = (WindowView("5h", used, None, Level.OK),)
     view = AccountView(WORK, "Work", kind, kind.provider, Standing.READY, Level.OK, windows=windows, active=True)
     return Snapshot(at=0.0, address="http://127.0.0.1:8433", accounts=(replace(view, **options),))
-
-
-class News:
-    """Lets a test wait for what another thread does."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-
-    def tell(self) -> None:
-        with self._condition:
-            self._condition.notify_all()
-
-    def until(self, holds: Callable[[], Any]) -> None:
-        with self._condition:
-            assert self._condition.wait_for(holds, SECONDS)
 
 
 class FakeCore:

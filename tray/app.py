@@ -248,17 +248,17 @@ class App:
     def _take(self, message: _Message) -> None:
         match message:
             case _Changed():
-                self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+                self._draw_soon()
             case _Hosted(shown=shown):
                 log.info("the tray icon is %s", "in a panel" if shown else "nowhere: no panel takes it")
                 self._hostless_at = math.inf if shown else time.monotonic() + self._host_patience_s
                 if self._look and self._look[1] is not self._backend.panel():
-                    self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+                    self._draw_soon()
             case Notification():
                 self._notifier.show(message)
             case Glance():
                 self._found = message
-                self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+                self._draw_soon()
             case _DeskChanged():
                 self._look_at_desk()
             case _Failed(reason=reason):
@@ -273,6 +273,9 @@ class App:
             case _:
                 self._act(message)
 
+    def _draw_soon(self) -> None:
+        self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+
     def _say_there_is_no_panel(self) -> None:
         wanted = advice(os.environ.get("XDG_CURRENT_DESKTOP", ""))
         log.warning("no panel shows tray icons; Tidegate keeps running. %s", wanted)
@@ -281,7 +284,7 @@ class App:
 
     def _say_that_it_failed(self, reason: str) -> None:
         self._failure = reason
-        self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+        self._draw_soon()
         told = _("{reason}. Programs get no answer until it is started again.").format(reason=reason)
         again = NotificationAction(_("Start again"), _START_AGAIN)
         self._notifier.show(Notification(_("Tidegate has failed"), told, key="failed", urgent=True, actions=(again,)))
@@ -393,7 +396,7 @@ class App:
         """Have the menu show what the desktop's side is like."""
         at_login = None if self._autostart is None else self._autostart.status().on
         self._desk = replace(self._desk, autostart=at_login, notifications=self._notifier.available() is not False)
-        self._draw_at = min(self._draw_at, self._drawn_at + REDRAW_S)
+        self._draw_soon()
 
     def _open_dashboard(self, place: str) -> None:
         url = self._core.dashboard_url()
