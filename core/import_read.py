@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import TidegateError, UsageError
-from core.imports import IMPORTERS, TABLES, Importer, folders, recognised, tidegate
+from core.homes import folders
+from core.imports import IMPORTERS, TABLES, VARIABLES, Importer, recognised, tidegate
 from core.imports.entry import Malformed, decoded
 from core.imports.found import Database, Document, Finding, KeychainItem, Problem
 
@@ -65,7 +66,7 @@ def everywhere(where: Where, name: str | None = None) -> Iterator[Finding]:
     """What the programs of this person have; with `name`, what one of them has. Raises UsageError for a wrong name."""
     if name is not None and name not in IMPORTERS:
         raise UsageError(f"Tidegate cannot import from {name!r}", f"It can from: {', '.join(IMPORTERS)}.")
-    bases = folders(str(where.home), where.environ)
+    bases = folders(str(where.home), where.environ, VARIABLES)
     seen: set[Path] = set()
     for importer in [IMPORTERS[name]] if name else IMPORTERS.values():
         for path in _places(importer, bases):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.imports import IMPORTERS, folders, recognised, tidegate
+from core.imports import IMPORTERS, recognised, tidegate
 from core.imports.entry import Malformed, decoded, epoch_s, fingerprint, token
 from core.imports.found import Choices, Database, Document, Found, KeychainItem, Preferences, Problem
 from core.model import Account, AccountKind, ApiKey, Credential, Identity, OAuthTokens, Serves
@@ -412,22 +412,6 @@ def test_claude_swaps_broken_file_is_told(tmp_path: Path, raw: bytes, why: str) 
 
 
 # --- places ---
-
-
-def test_folders_follow_the_environment() -> None:
-    plain = folders("/home/ada", {})
-    moved = folders(
-        "/home/ada", {"CLAUDE_CONFIG_DIR": "/c", "XDG_DATA_HOME": "/d", "XDG_CONFIG_HOME": "/e", "PATH": "/"}
-    )
-
-    assert (plain["claude"], plain["data"], plain["config"]) == (
-        "/home/ada/.claude",
-        "/home/ada/.local/share",
-        "/home/ada/.config",
-    )
-    assert (moved["claude"], moved["data"], moved["config"]) == ("/c", "/d", "/e")
-    assert "PATH" not in moved
-    assert "APPDATA" not in plain
 
 
 def test_claude_codes_keychain_item_depends_on_its_folder() -> None:

@@ -8,6 +8,7 @@ from core.clients.claude_code import CLAUDE_CODE
 from core.clients.opencode import OPENCODE
 from core.clients.shells import SDK, SHELL
 from core.clients.vscode import VSCODE
+from core.homes import folders
 
 __all__ = [
     "ADDITIONS",
@@ -17,7 +18,6 @@ __all__ = [
     "Offered",
     "additions",
     "entry",
-    "folders",
     "on_this_machine",
     "places",
     "printed",
@@ -44,21 +44,9 @@ def additions(name: str) -> Mapping[str, str]:
     return {added.removeprefix(f"{name}-"): added for added in ADDITIONS if added.startswith(f"{name}-")}
 
 
-def folders(home: str, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What stands for what in `places`."""
-    return {
-        "claude": f"{home}/.claude",
-        "config": f"{home}/.config",
-        **{name: value for name, value in environ.items() if name in {"APPDATA", "PWD"}},
-        **({"claude": environ["CLAUDE_CONFIG_DIR"]} if environ.get("CLAUDE_CONFIG_DIR") else {}),
-        **({"config": environ["XDG_CONFIG_HOME"]} if environ.get("XDG_CONFIG_HOME") else {}),
-        "home": home,
-    }
-
-
 def places(client: Client, home: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Where the settings may be; those whose folder is not known are left out."""
-    known = folders(home, environ)
+    known = folders(home, environ, VARIABLES)
     found = []
     for place in client.places(environ):
         try:

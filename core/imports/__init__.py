@@ -124,17 +124,6 @@ IMPORTERS: Mapping[str, Importer] = {
 }
 
 
-def folders(home: str, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What stands for what in `places`: the variables that are set, and the folders they move."""
-    known = {name: value for name in VARIABLES if (value := environ.get(name))}
-    return known | {
-        "home": home,
-        "claude": known.get("CLAUDE_CONFIG_DIR", f"{home}/.claude"),
-        "config": known.get("XDG_CONFIG_HOME", f"{home}/.config"),
-        "data": known.get("XDG_DATA_HOME", f"{home}/.local/share"),
-    }
-
-
 def recognised(content: object) -> Importer | None:
     """The importer for a document of this shape."""
     return next((importer for importer in IMPORTERS.values() if importer.fits(content)), None)
