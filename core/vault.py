@@ -11,6 +11,7 @@ from typing import Literal
 
 from core.errors import VaultAbsent
 from core.files import Paths
+from core.hardening import keep_memory_private
 from core.model import Credential
 from core.vault_slots import Backend, Slots, Stored
 from core.vault_worker import Worker
@@ -59,8 +60,9 @@ def open_vault(kind: Literal["keyring", "file"], paths: Paths, install_id: str, 
     """The vault the person chose. `install_id` keeps the items of two installations apart.
 
     A file vault is read at once, so that a wrong passphrase is told here; a keychain is first asked when it is used.
-    Raises VaultError.
+    From here on the process holds credentials, so its memory is closed to others. Raises VaultError.
     """
+    keep_memory_private()
     if kind == "file":
         from core.vault_file import FileBackend, passphrase_from  # noqa: PLC0415 - loads cryptography
 
