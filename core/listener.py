@@ -8,9 +8,11 @@ handler's `admit` before its body is read; a whole request is given to `serve`, 
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -33,6 +35,8 @@ MAX_QUEUED = 16
 """Requests that wait behind another on one connection. Above it we stop reading, and a hang-up goes unnoticed."""
 LINGER_S = 1.0
 """After a refusal we read on for a moment, else the reset that follows unread bytes can destroy our answer."""
+RESTART_S = 2
+"""From the end of one Tidegate to the first answer of the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,15 @@ class _Shared:
     loop: asyncio.AbstractEventLoop
     connections: set["_Connection"] = field(default_factory=set)
     closing: bool = False
-    empty: asyncio.Event = field(default_factory=asyncio.Event)
+    closed_at: float = 0.0
+    """By when the listener will have closed, on the loop's clock."""
+    one_less: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def __post_init__(self) -> None:
-        self.empty.set()
+    def stopping(self) -> Simple:
+        """What a request gets that comes while the listener closes: clients come back after `retry-after`."""
+        refusal = self.handler.malformed(503, "Stopping. Where it is being restarted, it serves again in a moment.")
+        wait_s = math.ceil(max(0.0, self.closed_at - self.loop.time())) + RESTART_S
+        return replace(refusal, headers=(*refusal.headers, (b"retry-after", b"%d" % wait_s)))
 
 
 class _Connection(asyncio.Protocol):
@@ -96,11 +105,8 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - tells the type; a TCP server makes no other
         self._transport = transport
         shared = self._shared
-        shared.empty.clear()
         shared.connections.add(self)
-        if shared.closing:  # accepted in the last moment
-            self.drop()
-        elif len(shared.connections) > shared.limits.connections:
+        if len(shared.connections) > shared.limits.connections:
             self._refuse(shared.handler.malformed(503, "Too many connections."))
         else:
             self._expect(shared.limits.head_s)
@@ -119,8 +125,7 @@ class _Connection(asyncio.Protocol):
     def _gone(self) -> None:
         """Neither connection nor task is left."""
         self._shared.connections.discard(self)
-        if not self._shared.connections:
-            self._shared.empty.set()
+        self._shared.one_less.set()
 
     def pause_writing(self) -> None:
         self.room = False
@@ -198,7 +203,9 @@ class _Connection(asyncio.Protocol):
         version = self._parser.get_http_version()
         headers = Headers(self._raw_headers)
         request = Incoming(self._parser.get_method(), self._target, headers, http_1_0=version == "1.0")
-        answer = self._unacceptable(version, headers) or self._shared.handler.admit(request)
+        shared = self._shared
+        refused = self._unacceptable(version, headers) or (shared.stopping() if shared.closing else None)
+        answer = refused or shared.handler.admit(request)
         if answer:
             self._refuse(answer if request.method != b"HEAD" else replace(answer, body=b""))
             return
@@ -322,8 +329,10 @@ class _Connection(asyncio.Protocol):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def stop(self) -> None:
-        """Close now if idle, else after the answer in progress."""
-        if self._task is None and self._transport is not None:
+        """Close now if idle, else after the answer in progress; a request that is still coming is refused."""
+        if self._request is not None:
+            self._refuse(self._shared.stopping())
+        elif self._task is None and self._head_done and not self._discarding:
             self._end()
 
     def _end(self) -> None:
@@ -400,22 +409,31 @@ class Listener:
         return _Connection(self._shared)
 
     async def close(self, grace_s: float = 15.0) -> None:
-        """Stop listening; answers in progress get `grace_s` to end, then they are cut."""
+        """Answers in progress get `grace_s` to end, then they are cut. Requests that come meanwhile are refused.
+
+        They are told when to come back: a client that finds nobody listening gives up sooner than it could.
+        """
         shared = self._shared
         shared.closing = True
+        shared.closed_at = shared.loop.time() + grace_s
+        before = frozenset(shared.connections)
+        for connection in before:
+            connection.stop()
+        await self._until(lambda: shared.connections.isdisjoint(before), grace_s)
         for server in self._servers:
             server.close()
         for connection in tuple(shared.connections):
-            connection.stop()
-        await self._until_empty(grace_s)
-        for connection in tuple(shared.connections):
             connection.cut()
-        await self._until_empty(LINGER_S)
+        await self._until(lambda: not shared.connections, LINGER_S)
         for connection in tuple(shared.connections):
             connection.drop()
-        await self._until_empty(LINGER_S)
+        await self._until(lambda: not shared.connections, LINGER_S)
 
-    async def _until_empty(self, seconds: float) -> None:
+    async def _until(self, so: Callable[[], bool], seconds: float) -> None:
+        """Wait for connections to end until it is so."""
+        one_less = self._shared.one_less
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._shared.empty.wait()
+                while not so():
+                    one_less.clear()
+                    await one_less.wait()

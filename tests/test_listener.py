@@ -937,8 +937,11 @@ async def test_close_ends_idle_connections_at_once_and_lets_an_answer_finish() -
         await until(lambda: handler.running)
         closing = asyncio.create_task(listener.close(grace_s=5))
         assert await idle.rest() == b""
-        with pytest.raises(ConnectionError):
-            await asyncio.open_connection("127.0.0.1", listener.port)
+        async with Client.to(listener.port) as late:
+            await late.send(GET)
+            refused = await late.reply()
+            assert (refused.status, refused.headers["retry-after"]) == (503, "7")
+            assert await late.rest() == b""
         assert not closing.done()
         go.set()
         reply = await busy.reply()
@@ -946,6 +949,25 @@ async def test_close_ends_idle_connections_at_once_and_lets_an_answer_finish() -
         assert await busy.rest() == b""
         await asyncio.wait_for(closing, 5)
     assert len(handler.requests) == 1
+
+
+@pytest.mark.parametrize("sent", [GET[:-2], POST + b"content-length: 2\r\n\r\n"], ids=["head", "body"])
+async def test_close_refuses_a_request_that_is_still_coming(sent: bytes) -> None:
+    handler = Served(tell)
+    listener = Listener(handler)
+    await listener.start(0)
+    async with Client.to(listener.port) as client:
+        await client.send(sent)
+        await until(lambda: any(not c._head_done or c._request for c in listener._shared.connections))
+        closing = asyncio.create_task(listener.close(grace_s=5))
+        await a_few_turns()
+        await client.send(b"\r\n")
+        assert (await client.reply()).status == 503
+        await client.leave()
+        await asyncio.wait_for(closing, 5)
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection("127.0.0.1", listener.port)
+    assert not handler.requests
 
 
 @pytest.mark.parametrize("begun", [False, True])
