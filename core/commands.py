@@ -8,22 +8,23 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
 import msgspec
 
 from core import oauth
 from core.admission import Admission
 from core.care import Care, Past
+from core.clients import CLIENTS
 from core.config import Config, ConfigFile
-from core.connections import Connections
+from core.connections import Connections, planned
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.import_run import Imports
 from core.login import SignIns
+from core.logs import Entry
 from core.model import (
     Account,
     AccountId,
@@ -42,12 +43,14 @@ from core.orders import (
     CancelLogin,
     ChooseStrategy,
     Connected,
+    ConnectionPlan,
     Done,
     Explain,
-    Explanation,
     GetSetting,
     Imported,
     ImportFrom,
+    KnowClient,
+    KnownBefore,
     LimitToPlan,
     LocalKey,
     Mute,
@@ -60,7 +63,9 @@ from core.orders import (
     Pending,
     PinTo,
     Recount,
-    Recounted,
+    RecountLog,
+    RecountQuota,
+    RecountRequests,
     RecountUsage,
     Remove,
     Rename,
@@ -69,14 +74,15 @@ from core.orders import (
     SwitchFailover,
     ToClient,
     Unpin,
-    UsageReport,
 )
 from core.policy.pool import paused
+from core.questions import Questions, Story
 from core.settings import cut_note, setting_texts, with_setting
-from core.telling import Recent, explanation, recounted
 from core.tokens import Tokens
-from core.usage import Ledger, used
 from core.wording import span
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +92,7 @@ READ_AT_START = frozenset({"port", "log"})
 """Settings that count from the next start; the others count at once."""
 
 
-class Story(Past, Recent, Ledger, Protocol):
+class Memory(Past, Story, Protocol):
     """What history tells, of one account and of all."""
 
 
@@ -94,7 +100,7 @@ class Commands:
     """All commands of one instance. `run` takes them by name, with arguments as they come from JSON.
 
     `settings` are those in force, with what the environment overrides; `past` is asked what happened, and `read_quota`
-    reads one account's quota if its provider can be asked.
+    reads one account's quota if its provider can be asked. `read_log` gives the log's last entries of these levels.
     """
 
     def __init__(
@@ -104,11 +110,12 @@ class Commands:
         config: ConfigFile,
         tokens: Tokens,
         settings: Callable[[], Settings],
-        http: Callable[[], httpx.AsyncClient],
+        http: "Callable[[], httpx.AsyncClient]",
         local_key: Callable[[], Awaitable[str]],
-        past: Story,
+        past: Memory,
         read_quota: Callable[[AccountId], Awaitable[None]],
         connections: Connections,
+        read_log: Callable[[int, Sequence[str]], Sequence[Entry]],
         now: Callable[[], float] = time.time,
     ) -> None:
         def endpoints() -> Endpoints:
@@ -117,7 +124,7 @@ class Commands:
         self._engine = engine
         self._config = config
         self._settings = settings
-        self._past = past
+        self.questions = Questions(lambda: engine.pool, past, read_log, now)
         self._tokens = tokens
         self._admission = Admission(engine, config, tokens, endpoints=endpoints, http=http, now=now)
         self._imports = Imports(
@@ -151,6 +158,10 @@ class Commands:
         self._running.add(work)
         work.add_done_callback(self._running.discard)
         return msgspec.to_builtins(await asyncio.shield(work))
+
+    async def repair(self) -> None:
+        """Finish what a kill has left half done in the settings of programs."""
+        await self._connections.repair()
 
     async def finish(self) -> None:
         """End the sign-ins, and wait for the commands whose callers have gone."""
@@ -190,35 +201,26 @@ class Commands:
         """Everything about one account."""
         return await self._care.info(self._account(order.account))
 
-    async def explain(self, order: Explain) -> Explanation:
-        """Who would serve next, and why the others would not."""
-        return explanation(self._engine.pool, order, self._now())
+    async def know_client(self, order: KnowClient) -> KnownBefore:
+        """A program gets a key of its own, of which only the digest is told, or loses it."""
+        return KnownBefore(await self._connections.know(order.client, order.sha256))
 
-    async def history(self, order: Recount) -> Recounted:
-        """What happened lately."""
-        return await recounted(self._past, self._engine.pool, order, self._now())
-
-    async def usage(self, order: RecountUsage) -> UsageReport:
-        """What was used lately, and by whom."""
-        return await used(self._past, self._engine.pool, order, self._now())
-
-    async def new_client_key(self, order: ToClient) -> LocalKey:
-        """A key that only one program has."""
-        return LocalKey(await self._connections.new_key(order.client))
-
-    async def forget_client_key(self, order: ToClient) -> Done:
-        """A program's key opens nothing any more."""
-        await self._connections.forget_key(order.client)
-        return Done(f"The key of {order.client} is good no longer")
+    async def connection_plan(self, order: ToClient) -> ConnectionPlan:
+        """What connecting a program would change."""
+        return planned(await self._connections.plan(order.client))
 
     async def connect(self, order: ToClient) -> Connected:
         """Point a program at this instance."""
-        plan, text = await self._connections.connect(order.client)
-        return Connected(text, str(plan.file), tuple(change.path for change in plan.changes), plan.notes)
+        deed = await self._connections.connect(order.client)
+        done = planned(deed.plans)
+        notes = (*done.notes, deed.problem) if deed.problem else done.notes
+        settings = tuple(change.setting for change in done.changes)
+        return Connected(f"{done.name} is connected", done.file, settings, notes)
 
     async def undo(self, order: ToClient) -> Done:
         """Give a program its settings back."""
-        return Done(await self._connections.undo(order.client))
+        left = await self._connections.undo(order.client)
+        return Done(". ".join([f"{CLIENTS[order.client].name} has its settings back", *left]))
 
     async def token(self, _: Nothing) -> LocalKey:
         """The local key."""
@@ -457,12 +459,19 @@ class Command:
     obey: Callable[[Commands, Any], Awaitable[object]]
 
 
+def _asks(question: Callable[[Questions, Any], Awaitable[object]]) -> Callable[[Commands, Any], Awaitable[object]]:
+    return lambda commands, order: question(commands.questions, order)
+
+
 COMMANDS: Mapping[str, Command] = {
     "snapshot": Command(Nothing, Commands.snapshot),
     "info": Command(Named, Commands.info),
-    "explain": Command(Explain, Commands.explain),
-    "history": Command(Recount, Commands.history),
-    "usage": Command(RecountUsage, Commands.usage),
+    "explain": Command(Explain, _asks(Questions.explain)),
+    "history": Command(Recount, _asks(Questions.history)),
+    "requests": Command(RecountRequests, _asks(Questions.requests)),
+    "usage": Command(RecountUsage, _asks(Questions.usage)),
+    "quota": Command(RecountQuota, _asks(Questions.quota)),
+    "log": Command(RecountLog, _asks(Questions.log)),
     "add_key": Command(AddKey, Commands.add_key),
     "begin_login": Command(BeginLogin, Commands.begin_login),
     "await_login": Command(AwaitLogin, Commands.await_login),
@@ -481,8 +490,8 @@ COMMANDS: Mapping[str, Command] = {
     "failover": Command(SwitchFailover, Commands.failover),
     "connect": Command(ToClient, Commands.connect),
     "undo": Command(ToClient, Commands.undo),
-    "client_key": Command(ToClient, Commands.new_client_key),
-    "forget_client_key": Command(ToClient, Commands.forget_client_key),
+    "connection_plan": Command(ToClient, Commands.connection_plan),
+    "know_client": Command(KnowClient, Commands.know_client),
     "pause": Command(Pause, Commands.pause),
     "resume": Command(Nothing, Commands.resume),
     "order": Command(Order, Commands.order),

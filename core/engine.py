@@ -43,9 +43,10 @@ from core.model import (
     SignIn,
     Snapshot,
     Strategy,
+    Traffic,
     Usage,
 )
-from core.policy import alerts, outage, picture, polling, quota, watch
+from core.policy import alerts, outage, picture, polling, quota, sharing, watch
 from core.policy import pool as policy
 from core.policy.readiness import obstacle
 from core.policy.rests import with_state
@@ -57,7 +58,11 @@ MOVES_KEPT = 20
 
 
 class Engine:
-    """Holds the one Pool. `saved` gets every Pool worth keeping, `moved` every failover; both must be cheap."""
+    """Holds the one Pool.
+
+    `saved` gets every Pool worth keeping, `moved` every failover, `read` the accounts whose quota was read anew when
+    that was news. All must be cheap.
+    """
 
     def __init__(
         self,
@@ -67,6 +72,7 @@ class Engine:
         moved: Callable[[Move], None],
         moves: Iterable[Move] = (),
         *,
+        read: Callable[[Sequence[AccountState]], None] = lambda _: None,
         demo: bool = False,
     ) -> None:
         self.pool = Pool()
@@ -81,6 +87,7 @@ class Engine:
         self._clock = clock
         self._saved = saved
         self._moved = moved
+        self._read = read
         self._moves: deque[Move] = deque(moves, maxlen=MOVES_KEPT)
         self._healths: dict[AccountId, LoginHealth] = {}
         self._demo = demo
@@ -135,7 +142,7 @@ class Engine:
         before = self.pool.active.get(request.provider)
         self._fold(policy.lease(self.pool, request, choice, self._clock(), tried, retried=retried))
         if before is None or before.account != choice.account:
-            self._bus.publish(Changed(f"{self.label(choice.account)} serves: {choice.reason}"))
+            self._bus.publish(Traffic(f"{self.label(choice.account)} serves: {choice.reason}"))
         try:
             yield
         finally:
@@ -226,7 +233,7 @@ class Engine:
         if len(after.cooldowns) < len(before.cooldowns):
             log.info("%s has quota again, before its reset", label)
             self._bus.publish(Changed(f"{label} has quota again"))
-            self._tell(after)
+            self._news(after)
         else:
             self._watch(before)
 
@@ -243,8 +250,12 @@ class Engine:
         """Tell what a reading changed."""
         after = self.pool.state(before.account.id) if before else None
         if before and after and quota.news(before, after):
-            self._bus.publish(Changed(f"{before.account.label}: new quota reading"))
-            self._tell(after)
+            self._bus.publish(Traffic(f"{before.account.label}: new quota reading"))
+            self._news(after)
+
+    def _news(self, state: AccountState) -> None:
+        self._read(sharing.group(self.pool, state.account.id))
+        self._tell(state)
 
     def _tell(self, state: AccountState) -> None:
         after, events = watch.look(state, self._clock())

@@ -1,56 +1,42 @@
-"""What happened, in `history.db`: requests, events, and the last Pool. Kept to a bounded size.
+"""What happened, in `history.db`: requests, events, samples of quota, and the last Pool. Kept to a bounded size.
 
 Promises: recording costs the caller an append and never waits for a disk; SQLite is used by one worker thread, which
 sleeps while there is nothing to write; a full disk costs history, not service; a damaged file is moved aside.
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
-import os
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from core import history_samples
 from core.event_wording import Happening
-from core.files import OWNER_ONLY, move_aside
+from core.history_file import NewerError, connect, in_memory, move_database_aside, transaction
+from core.history_samples import SampleRow, WindowKey
 from core.model import AccountId, Event, Move, Pool, ProviderName, SessionId, SessionMoved, Usage
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
 KEEP_REQUESTS = 100_000
 KEEP_EVENTS = 10_000
+KEEP_SAMPLES = 300_000
+"""What fifteen accounts leave that are at work day and night for as long as is kept; 27 MB."""
 FLUSH_AFTER_S = 2.0
 """What a crash may cost, and how often a busy proxy writes."""
 MAX_PENDING = 10_000
 """Rows that wait while the disk is full; then the oldest go."""
 _DELETE_BATCH = 2_000
 """Deleting more than this at a time would hold the write lock for long."""
-_BUSY_TIMEOUT_S = 5.0
 
-_SCHEMA = """
-CREATE TABLE requests (
-    id INTEGER PRIMARY KEY, at REAL NOT NULL, account TEXT, provider TEXT NOT NULL, model TEXT NOT NULL, session TEXT,
-    status INTEGER NOT NULL, outcome TEXT NOT NULL, attempts INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cache_read INTEGER NOT NULL,
-    cache_write INTEGER NOT NULL, duration_s REAL NOT NULL, first_byte_s REAL, client TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, json BLOB NOT NULL
-) STRICT;
-CREATE TABLE pool (id INTEGER PRIMARY KEY CHECK (id = 1), json BLOB NOT NULL) STRICT;
-"""
-
-_FROM_1_TO_2 = "ALTER TABLE requests ADD COLUMN client TEXT NOT NULL DEFAULT '';"
 _REQUEST_COLUMNS = (
     "at, account, provider, model, session, status, outcome, attempts,"
     " input_tokens, output_tokens, cache_read, cache_write, duration_s, first_byte_s, client"
@@ -80,8 +66,7 @@ _LOOK_BACK = 1_000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRow:
+class RequestRow(msgspec.Struct, frozen=True):
     """One request of a client, when it is over. `account` is who served it last, None when nobody did."""
 
     at: float
@@ -94,7 +79,7 @@ class RequestRow:
     account: AccountId | None = None
     model: str = ""
     session: SessionId | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     client: str = ""
     """The connected program whose key it carried; empty for the key that every program may have."""
 
@@ -122,6 +107,9 @@ class Spent:
     usage: Usage
 
 
+Row = RequestRow | EventRow | SampleRow
+
+
 class _About(msgspec.Struct):
     """What the events have in common that speak of one account."""
 
@@ -139,43 +127,53 @@ class History:
         *,
         keep_requests: int = KEEP_REQUESTS,
         keep_events: int = KEEP_EVENTS,
+        keep_samples: int = KEEP_SAMPLES,
     ) -> None:
         self._database = database
-        self._keep = {"requests": keep_requests, "events": keep_events}
+        self._keep = {"requests": keep_requests, "events": keep_events, "samples": keep_samples}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="history")
         self._guard = threading.Condition()
-        self._pending: deque[RequestRow | EventRow] = deque(maxlen=MAX_PENDING)
+        self._pending: deque[Row] = deque(maxlen=MAX_PENDING)
         self._pool: Pool | None = None
         self._flush_due = False
         self._readers = 0
         self._failing = False
         self.on_record: Callable[[RequestRow | EventRow], None] = lambda _: None
-        """Is given every row as it is recorded, on the same thread. Must be cheap."""
+        """Is given every request and event as it is recorded, on the same thread. Must be cheap."""
         self.problem = problem
         """What the person should know, None when all is well. Changes when writing fails and when it works again."""
 
     @classmethod
-    def open(cls, path: Path, *, keep_requests: int = KEEP_REQUESTS, keep_events: int = KEEP_EVENTS) -> "History":
+    def open(
+        cls,
+        path: Path,
+        *,
+        keep_requests: int = KEEP_REQUESTS,
+        keep_events: int = KEEP_EVENTS,
+        keep_samples: int = KEEP_SAMPLES,
+    ) -> "History":
         """Open or create the database. A damaged one, or one from a newer version, is moved aside. Blocks."""
         try:
-            database, problem = _connect(path), None
+            database, problem = connect(path), None
         except sqlite3.OperationalError as exc:  # busy, unreadable, disk full: nothing is wrong with the file
             log.warning("History is kept in memory only: %s: %s", path, exc)
-            database = _prepared(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None))
+            database = in_memory()
             problem = f"History cannot be saved: {exc}"
-        except (sqlite3.DatabaseError, _NewerError) as exc:
-            aside = _move_database_aside(path)
+        except (sqlite3.DatabaseError, NewerError) as exc:
+            aside = move_database_aside(path)
             log.warning("%s could not be used (%s) and is kept as %s", path, exc, aside)
-            database = _connect(path)
+            database = connect(path)
             problem = f"History starts anew: {path.name} could not be used ({exc}) and was kept as {aside}"
-        return cls(database, problem, keep_requests=keep_requests, keep_events=keep_events)
+        return cls(database, problem, keep_requests=keep_requests, keep_events=keep_events, keep_samples=keep_samples)
 
     def record(self, row: RequestRow | EventRow) -> None:
         """Remember one row. Cheap; it is on disk within two seconds or when anybody reads."""
-        with self._guard:
-            self._pending.append(row)
-            self._schedule()
+        self._append(row)
         self.on_record(row)
+
+    def sample(self, row: SampleRow) -> None:
+        """Remember how full a window was. As cheap as `record`."""
+        self._append(row)
 
     def save_pool(self, pool: Pool) -> None:
         """Remember the last Pool. Cheap; of several within two seconds only the last is written."""
@@ -229,6 +227,20 @@ class History:
             for at, account, model, requests, not_served, attempts, *tokens in rows
         )
 
+    async def sampled(self) -> tuple[WindowKey, ...]:
+        """The windows of which anything is kept, also of accounts that are gone."""
+        return await self._answered(lambda: tuple(history_samples.keys(self._database)), ())
+
+    async def courses(
+        self, keys: Sequence[WindowKey], since_at: float, span_s: float
+    ) -> tuple[tuple[SampleRow, ...], ...]:
+        """How full each window was since then, as `history_samples.course` tells it."""
+
+        def read() -> tuple[tuple[SampleRow, ...], ...]:
+            return tuple(tuple(history_samples.course(self._database, key, since_at, span_s)) for key in keys)
+
+        return await self._answered(read, ((),) * len(keys))
+
     @property
     def pending(self) -> int:
         """Rows that wait to be written."""
@@ -244,12 +256,16 @@ class History:
         self._worker.shutdown(wait=False)
 
     async def _read(self, query: str, *values: float) -> list[Any]:
+        return await self._answered(lambda: self._database.execute(query, values).fetchall(), [])
+
+    async def _answered(self, question: Callable[[], T], else_: T) -> T:
+        """What the database answers; `else_` when it does not, which is said."""
         try:
-            return await self._ask(lambda: self._database.execute(query, values).fetchall())
+            return await self._ask(question)
         except sqlite3.Error as exc:
             log.warning("History cannot be read: %s", exc)
             self.problem = f"History cannot be read: {exc}"
-            return []
+            return else_
 
     async def _ask(self, work: Callable[[], T]) -> T:
         """Do `work` in the worker, after everything recorded so far is written."""
@@ -257,6 +273,11 @@ class History:
             self._readers += 1
             self._guard.notify()
         return await asyncio.wrap_future(self._worker.submit(self._after_flush, work))
+
+    def _append(self, row: Row) -> None:
+        with self._guard:
+            self._pending.append(row)
+            self._schedule()
 
     def _schedule(self) -> None:
         if not self._flush_due:
@@ -297,15 +318,15 @@ class History:
                 log.info("History is saved again")
                 self._failing, self.problem = False, None
 
-    def _put_back(self, rows: Sequence[RequestRow | EventRow], pool: Pool | None) -> None:
+    def _put_back(self, rows: Sequence[Row], pool: Pool | None) -> None:
         with self._guard:
             newer = tuple(self._pending)
             self._pending.clear()
             self._pending.extend((*rows, *newer))
             self._pool = self._pool or pool
 
-    def _write(self, rows: Sequence[RequestRow | EventRow], pool: Pool | None) -> None:
-        with _transaction(self._database) as database:
+    def _write(self, rows: Sequence[Row], pool: Pool | None) -> None:
+        with transaction(self._database) as database:
             for row in rows:
                 match row:
                     case RequestRow():
@@ -315,6 +336,8 @@ class History:
                             "INSERT INTO events VALUES (NULL, ?, ?, ?, ?)",
                             (row.at, type(row.event).__name__, row.text, msgspec.json.encode(row.event)),
                         )
+                    case SampleRow():
+                        history_samples.insert(database, row)
             if pool is not None:
                 database.execute("INSERT OR REPLACE INTO pool VALUES (1, ?)", (msgspec.json.encode(pool),))
             for table, keep in self._keep.items():
@@ -324,67 +347,9 @@ class History:
                     f" WHERE id <= (SELECT max(id) FROM {table}) - ? LIMIT ?)",
                     (keep, _DELETE_BATCH),
                 )
-
-
-class _NewerError(Exception):
-    """The database was written by a newer version."""
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Raises OSError, sqlite3.OperationalError (try again), sqlite3.DatabaseError (damaged) or _NewerError."""
-    try:
-        # SQLite gives its -wal and -shm files the mode of this one.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
-        path.chmod(OWNER_ONLY)
-    except OSError as exc:
-        raise sqlite3.OperationalError(str(exc)) from exc
-    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        return _prepared(database)
-    except BaseException:
-        database.close()
-        raise
-
-
-def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:
-    """Check the database and make its tables when it is empty."""
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise _NewerError(f"it is from a newer Tidegate, version {version}")
-    (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if answer != "ok":
-        raise sqlite3.DatabaseError(answer)
-    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables:
-        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    elif version == 0 or not tables >= {"requests", "events", "pool"}:
-        raise sqlite3.DatabaseError("it is not a history of Tidegate")
-    elif version < SCHEMA_VERSION:
-        database.executescript(f"BEGIN; {_FROM_1_TO_2} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    return database
-
-
-def _move_database_aside(path: Path) -> Path:
-    """Move the file and SQLite's own two files beside it, which belong to it."""
-    aside = move_aside(path)
-    for ending in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
-    return aside
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield database
-        database.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # SQLite rolls back by itself when the disk is full
-            database.execute("ROLLBACK")
-        raise
+            newest = max((row.at for row in rows if isinstance(row, SampleRow)), default=None)
+            if newest is not None:
+                history_samples.delete_old(database, newest)
 
 
 def _values(row: RequestRow) -> tuple[str | float | None, ...]:
@@ -399,7 +364,7 @@ def _decoded(rows: Iterable[tuple[bytes]], kind: type[T]) -> Iterator[T]:
     for (json,) in rows:
         try:
             yield msgspec.json.decode(json, type=kind)
-        except msgspec.DecodeError as exc:
+        except (ValueError, RecursionError) as exc:
             log.warning("A saved %s does not read and is left out: %s", kind.__name__, exc)
 
 

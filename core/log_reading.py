@@ -4,10 +4,11 @@ No file is kept open: on Windows that would keep it from being renamed.
 """
 
 import contextlib
+import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from core.files import Paths
 from core.logs import LOGS_KEPT, Entry, read
 
 POLL_S = 0.25
+TROUBLES = ("WARNING", "ERROR", "CRITICAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,31 @@ def tail(paths: Paths, count: int) -> tuple[list[Entry], Seen]:
         with contextlib.suppress(FileNotFoundError):
             entries = [*deque(read(_lines(file.read_bytes())), count), *entries]
     return entries[-count:] if count else [], Seen(seen.identity, seen.offset - len(rest))
+
+
+def recent(paths: Paths, count: int, levels: Sequence[str] = ()) -> list[Entry]:
+    """The last entries, the oldest first; of certain levels if there are any.
+
+    Read from the end: of megabytes of log a few hundred entries are taken apart.
+    """
+    entries: list[Entry] = []
+    for file in _files(paths):
+        if len(entries) >= count:
+            break
+        with contextlib.suppress(FileNotFoundError):
+            backwards = _backwards(_lines(file.read_bytes()), levels)
+            entries.extend(itertools.islice(backwards, count - len(entries)))
+    return entries[::-1]
+
+
+def _backwards(lines: list[str], levels: Sequence[str]) -> Iterator[Entry]:
+    for number in reversed(range(len(lines))):
+        # A word is found much sooner than a time is read.
+        if levels and not any(level in lines[number] for level in levels):
+            continue
+        begun = next(read(lines[number : number + 1]), None)
+        if begun and (not levels or begun.level in levels):
+            yield next(read(lines[further] for further in range(number, len(lines))))
 
 
 def follow(paths: Paths, seen: Seen, wait: Callable[[], None] = lambda: time.sleep(POLL_S)) -> Iterator[Entry]:

@@ -4,7 +4,7 @@ Arguments are read strictly (an unknown one is an error); types with a secret ke
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -143,9 +143,16 @@ class SwitchFailover(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One program, by its name: to connect it, to undo that, or for a local key of its own."""
+    """One program, by its name: to connect it, to say what that would change, or to undo it."""
 
     client: str
+
+
+class KnowClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The digest by which a program's own key is known from now on; empty: by none, its key opens nothing any more."""
+
+    client: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
 class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,6 +176,25 @@ class RecountUsage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was used in the last so many days."""
 
     days: int = 7
+
+
+class RecountQuota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The course of every quota window in the last so many days."""
+
+    days: int = 1
+
+
+class RecountRequests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last requests, so many of them."""
+
+    limit: int = 100
+
+
+class RecountLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The end of the log, so many entries of it; of level `warning`, only those that are one or worse."""
+
+    limit: int = 200
+    level: Literal["", "warning"] = ""
 
 
 class GetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,6 +237,33 @@ class Done:
 
     text: str
     account: AccountId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBefore:
+    """The digest by which a program's key was known until now; empty: by none."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """One setting of a program: what it is and what it would become, in words that hold no secret."""
+
+    setting: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPlan:
+    """What connecting a program would change in its settings, and what else to know. Nothing is changed by asking."""
+
+    client: str
+    name: str
+    file: str
+    changes: tuple[PlannedChange, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +338,8 @@ class Happened:
     text: str
     tokens: int = 0
     """What the prompt cache of a conversation that moved held: the price of moving it."""
+    labels: tuple[str, ...] = ()
+    """The accounts that it is about; those of a move as they were called then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +391,15 @@ class UsedIn(Tally):
 
 
 @dataclass(frozen=True, slots=True)
+class UsedOver:
+    """What was used of one model, by all, over time."""
+
+    model: str
+    spans: tuple[UsedIn, ...]
+    """The oldest first; those in which it was used."""
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
     """What was used from `since_at` to `at`. `spans` are those of `span_s` in which something was used."""
 
@@ -347,6 +411,86 @@ class UsageReport:
     """The most tokens first."""
     spans: tuple[UsedIn, ...]
     """The oldest first."""
+    models: tuple[UsedOver, ...]
+    """The most tokens first; together their spans are `spans`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The course of one quota window of one account.
+
+    Each point is a time and the utilization from then on; None after a reset, until the window was read anew.
+    """
+
+    account: AccountId
+    label: str
+    window: str
+    family: model.ModelFamily | None
+    points: tuple[tuple[float, float | None], ...]
+    """The oldest first. Where there were more readings than a chart can show: the highest of each span."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaReport:
+    """How full the quota windows were from `since_at` to `at`, and who took over from whom."""
+
+    at: float
+    since_at: float
+    curves: tuple[Curve, ...]
+    """In the order of the accounts."""
+    moves: tuple[model.Move, ...]
+    """The newest first, bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEntry:
+    """One request of a client, when it was over. Holds nothing of what was asked or answered."""
+
+    at: float
+    label: str
+    """Of the account that served it last; empty when nobody did."""
+    provider: ProviderName
+    model: str
+    client: str
+    """The connected program whose key it carried; empty for the key that every program may have."""
+    session: str
+    status: int
+    outcome: str
+    """`Served`, or the name of what went wrong."""
+    attempts: int
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    duration_s: float
+    first_byte_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsReport:
+    """The last requests, the newest first."""
+
+    at: float
+    entries: tuple[RequestEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry of the log. `text` may go over several lines; secrets are out of it as they are out of the log."""
+
+    at: float
+    level: str
+    request: str
+    """The id of the request that it is about; empty for none."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """The end of the log, the oldest entry first."""
+
+    at: float
+    entries: tuple[LogEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,35 @@
 """Answers to "why this account?" and "what happened?"."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.errors import NothingToDo, UsageError
 from core.event_wording import Happening, happening_text
-from core.model import AccountId, ClientKind, Pool, ProviderName, Request, SessionId, SessionMoved
-from core.orders import Explain, Explanation, Happened, Line, Recount, Recounted
+from core.history import RequestRow
+from core.model import (
+    AccountId,
+    AllSpent,
+    ClientKind,
+    Move,
+    Pool,
+    ProviderBack,
+    ProviderLost,
+    ProviderName,
+    Request,
+    SessionId,
+    SessionMoved,
+)
+from core.orders import (
+    Explain,
+    Explanation,
+    Happened,
+    Line,
+    Recount,
+    Recounted,
+    RecountRequests,
+    RequestEntry,
+    RequestsReport,
+)
 from core.policy.explain import explain
 from core.policy.outage import FAILURES
 from core.policy.pool import paused
@@ -25,6 +48,13 @@ class Recent(Protocol):
 
     async def moved_since(self, at: float) -> tuple[int, int]:
         """How many conversations moved since then, and what their prompt caches held, in tokens."""
+
+
+class Requested(Protocol):
+    """What history tells of requests, one by one."""
+
+    async def requests(self, limit: int) -> Sequence[RequestRow]:
+        """The last requests, newest first."""
 
 
 def explanation(pool: Pool, order: Explain, now: float) -> Explanation:
@@ -57,8 +87,7 @@ async def recounted(past: Recent, pool: Pool, order: Recount, now: float) -> Rec
         raise UsageError(f"{order.limit} things cannot be told", f"Say a number from 1 to {MOST_RECOUNTED}.")
 
     def label(id_: AccountId) -> str:
-        state = pool.state(id_)
-        return state.account.label if state else REMOVED
+        return label_of(pool, id_)
 
     happened = await past.happenings(order.limit)
     moves, tokens = await past.moved_since(now - MOVES_WITHIN_S)
@@ -68,7 +97,56 @@ async def recounted(past: Recent, pool: Pool, order: Recount, now: float) -> Rec
             type(event).__name__,
             happening_text(event, label, now),
             event.tokens if isinstance(event, SessionMoved) else 0,
+            _labels(event, label),
         )
         for at, event in happened
     )
     return Recounted(now, entries, MOVES_WITHIN_S, moves, tokens)
+
+
+def _labels(event: Happening, label: Callable[[AccountId], str]) -> tuple[str, ...]:
+    match event:
+        case Move(source=source, target=target):
+            return (source, target)
+        case SessionMoved(source=source, target=target):
+            return (label(source), label(target))
+        case ProviderLost() | ProviderBack():
+            return ()
+        case AllSpent(account=account):
+            return (label(account),) if account else ()
+        case _:
+            return (label(event.account),)
+
+
+async def requests_report(past: Requested, pool: Pool, order: RecountRequests, now: float) -> RequestsReport:
+    """The last requests. Raises UsageError when they are too many to tell."""
+    if not 1 <= order.limit <= MOST_RECOUNTED:
+        raise UsageError(f"{order.limit} requests cannot be told", f"Say a number from 1 to {MOST_RECOUNTED}.")
+    rows = await past.requests(order.limit)
+    return RequestsReport(now, tuple(_entry(row, pool) for row in rows))
+
+
+def _entry(row: RequestRow, pool: Pool) -> RequestEntry:
+    return RequestEntry(
+        at=row.at,
+        label=label_of(pool, row.account) if row.account else "",
+        provider=row.provider,
+        model=row.model,
+        client=row.client,
+        session=row.session or "",
+        status=row.status,
+        outcome=row.outcome,
+        attempts=row.attempts,
+        input=row.usage.input,
+        output=row.usage.output,
+        cache_read=row.usage.cache_read,
+        cache_write=row.usage.cache_write,
+        duration_s=row.duration_s,
+        first_byte_s=row.first_byte_s,
+    )
+
+
+def label_of(pool: Pool, id_: AccountId) -> str:
+    """What an account is called, also one that is gone."""
+    state = pool.state(id_)
+    return state.account.label if state else REMOVED

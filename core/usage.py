@@ -8,8 +8,8 @@ from typing import Protocol
 from core.errors import UsageError
 from core.history import Spent
 from core.model import AccountId, Pool
-from core.orders import RecountUsage, Tally, UsageReport, UsedBy, UsedIn
-from core.telling import REMOVED
+from core.orders import RecountUsage, Tally, UsageReport, UsedBy, UsedIn, UsedOver
+from core.telling import label_of
 
 MOST_DAYS = 366
 NOBODY = "nobody"
@@ -33,7 +33,7 @@ async def used(ledger: Ledger, pool: Pool, order: RecountUsage, now: float) -> U
     span_s = _HOUR_S if order.days <= HOURS_UP_TO_DAYS else _DAY_S
     since_at = now - order.days * _DAY_S
     spent = await ledger.spent(since_at, span_s, time.localtime(now).tm_gmtoff)
-    return UsageReport(now, since_at, span_s, _sum(spent), _by(spent, pool), _in(spent))
+    return UsageReport(now, since_at, span_s, _sum(spent), _by(spent, pool), _in(spent), _over(spent))
 
 
 def _by(spent: Sequence[Spent], pool: Pool) -> tuple[UsedBy, ...]:
@@ -42,8 +42,7 @@ def _by(spent: Sequence[Spent], pool: Pool) -> tuple[UsedBy, ...]:
         groups.setdefault((row.account, row.model), []).append(row)
     found = []
     for (account, model), rows in groups.items():
-        state = pool.state(account) if account else None
-        label = state.account.label if state else REMOVED if account else NOBODY
+        label = label_of(pool, account) if account else NOBODY
         found.append(UsedBy(**asdict(_sum(rows)), account=account or "", label=label, model=model))
     return tuple(sorted(found, key=lambda one: (-one.tokens, -one.requests, one.label, one.model)))
 
@@ -53,6 +52,14 @@ def _in(spent: Sequence[Spent]) -> tuple[UsedIn, ...]:
     for row in spent:
         groups.setdefault(row.at, []).append(row)
     return tuple(UsedIn(**asdict(_sum(rows)), at=at) for at, rows in groups.items())
+
+
+def _over(spent: Sequence[Spent]) -> tuple[UsedOver, ...]:
+    models: dict[str, list[Spent]] = {}
+    for row in spent:
+        models.setdefault(row.model, []).append(row)
+    most_first = sorted(models.items(), key=lambda item: (-_sum(item[1]).tokens, item[0]))
+    return tuple(UsedOver(model, _in(rows)) for model, rows in most_first)
 
 
 def _sum(rows: Sequence[Spent]) -> Tally:

@@ -1,32 +1,38 @@
-"""What was used, in a terminal: a table by account and model, and tokens over time as bars.
+"""What was used, in a terminal: a table by account and model, tokens over time as bars, and the course of quota.
 
 The bars are `terminal`'s own, and no chart library's: one more start-up cost and one more dependency for a bar a day.
 """
 
 from datetime import datetime, timedelta
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.orders import Tally, UsageReport, UsedIn
-from core.terminal import plain, speaks_unicode
+from core.orders import QuotaReport, Tally, UsageReport, UsedIn
+from core.quota_view import show_courses
+from core.terminal import plain, screen, speaks_unicode
 from core.wording import percent
 
 PLOT_WIDTH = 50
+_BESIDE = 20
+"""What a bar has to its left and right."""
 _HOUR_S = 3_600.0
 
 
-def show(report: UsageReport, *, plot: bool) -> None:
-    """The table; with `plot`, also the bars."""
-    console = Console(highlight=False)
-    if not report.by:
+def show(report: UsageReport, quota: QuotaReport | None = None) -> None:
+    """The table; with `quota` also the bars, and how full the windows were."""
+    console = screen()
+    if report.by:
+        console.print(_table(report))
+    else:
         console.print("Nothing was asked in this time.")
+    if quota is None:
         return
-    console.print(_table(report))
-    if plot:
+    if report.by:
         console.print()
-        console.print(_bars(report))
+        console.print(_bars(report, console.width - _BESIDE))
+    console.print()
+    show_courses(quota, console)
 
 
 def _table(report: UsageReport) -> Table:
@@ -59,14 +65,15 @@ def short(count: int) -> str:
     return str(count)
 
 
-def _bars(report: UsageReport) -> Table:
+def _bars(report: UsageReport, room: int) -> Table:
     """A bar for each span, also for those in which nothing was used."""
+    width = max(1, min(PLOT_WIDTH, room))
     mark = "█" if speaks_unicode() else "#"
     spans = _all_spans(report)
     most = max(span.tokens for span in spans) or 1
     table = Table("", "Tokens", "", box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for span in spans:
-        bar = mark * -(-span.tokens * PLOT_WIDTH // most)  # rounded up: little is not nothing
+        bar = mark * -(-span.tokens * width // most)  # rounded up: little is not nothing
         table.add_row(_when(span.at, report.span_s), Text(bar, "green"), short(span.tokens))
     return table
 

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from core import app, remote
 from core.files import Paths
 from core.history import History, RequestRow
+from core.history_samples import SampleRow, WindowKey
 from core.logs import LOG_BYTES, Entry, as_json, as_text
 from core.model import AccountId, ProviderName, Usage
 from tests.test_cli import KEY, Tidegate
@@ -46,12 +47,15 @@ def running(tidegate: Tidegate) -> Iterator[app.Core]:
         yield core
 
 
-def remember(paths: Paths, *rows: RequestRow) -> None:
-    """Put requests into the history."""
+def remember(paths: Paths, *rows: RequestRow | SampleRow) -> None:
+    """Put requests and quota readings into the history."""
     with start_blocking_portal("asyncio") as portal:
         history = History.open(paths.history)
         for row in rows:
-            history.record(row)
+            if isinstance(row, SampleRow):
+                history.sample(row)
+            else:
+                history.record(row)
         portal.call(history.close)
 
 
@@ -165,6 +169,36 @@ def test_usage_is_told_by_account_and_model(tidegate: Tidegate) -> None:
     assert "█" in plotted or "#" in plotted
 
 
+@pytest.mark.parametrize("days", ["1", "300"])
+def test_plot_has_the_course_of_every_window(tidegate: Tidegate, days: str) -> None:
+    (_, view) = tidegate.json("list")
+    at = tidegate.json("status")["at"]
+    remember(tidegate.paths, SampleRow(at - 60, WindowKey(AccountId(view["id"]), "weekly"), 0.62))
+
+    plotted = tidegate("usage", "--plot", "--days", days).stdout.splitlines()
+    answer = tidegate.json("usage", "--plot", "--days", days)
+
+    (course,) = (line for line in plotted if line.startswith("Home  week"))
+    assert course.rstrip().endswith("62 %")
+    assert set(answer) == {"usage", "quota"}
+    assert answer["usage"]["by"] == []
+    assert [(curve["label"], curve["points"]) for curve in answer["quota"]["curves"]] == [("Home", [[at - 60, 0.62]])]
+
+
+def test_requests_are_listed_the_newest_first(tidegate: Tidegate) -> None:
+    at = tidegate.json("status")["at"]
+    rows = (
+        RequestRow(at - ago_s, ProviderName.ANTHROPIC, 200, "Served", 1, 1.0, model=f"m{ago_s}") for ago_s in (9, 5)
+    )
+    remember(tidegate.paths, *rows)
+
+    _, first, second = tidegate("history", "--requests").stdout.splitlines()
+    (only,) = tidegate.json("history", "--requests", "-n", "1")["entries"]
+
+    assert ("m5" in first, "m9" in second, "answered" in first) == (True, True, True)
+    assert (only["model"], only["label"]) == ("m5", "")
+
+
 # --- status --watch --------------------------------------------------------------------------------
 
 
@@ -252,6 +286,7 @@ LISTINGS = [
     ["info", "1"],
     ["explain"],
     ["history"],
+    ["history", "--requests"],
     ["usage", "--plot"],
     ["strategy"],
     ["config", "get"],
@@ -285,6 +320,7 @@ def test_listing_bears_a_console_without_utf_8_and_without_colour(tidegate: Tide
             model="modèle",
             usage=Usage(1_500),
         ),
+        SampleRow(tidegate.json("status")["at"], WindowKey(AccountId(view["id"]), "5h"), 0.5),
     )
     with started(tidegate, *words, PYTHONIOENCODING="ascii", NO_COLOR="1", FORCE_COLOR="") as program:
         out, err = program.communicate(timeout=60)

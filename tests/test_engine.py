@@ -40,6 +40,7 @@ from core.model import (
     Settings,
     SignIn,
     Strategy,
+    Traffic,
 )
 from core.policy.polling import Read
 from core.wording import clock_time
@@ -58,9 +59,17 @@ class Stand:
         self.events: list[Event] = []
         self.saved: list[Pool] = []
         self.moved: list[Move] = []
+        self.read: list[list[AccountId]] = []
         bus = Bus()
         bus.subscribe(self.events.append)
-        self.engine = Engine(bus, lambda: self.now, self.saved.append, self.moved.append, moves)
+        self.engine = Engine(
+            bus,
+            lambda: self.now,
+            self.saved.append,
+            self.moved.append,
+            moves,
+            read=lambda states: self.read.append([state.account.id for state in states]),
+        )
         self.engine.pool = pool(*members)
 
     def state(self, id_: AccountId = A) -> AccountState:
@@ -145,7 +154,7 @@ def test_a_new_active_account_is_news_once() -> None:
     for id_ in (A, A, B, B):
         stand.serve(id_)
 
-    assert stand.events == [Changed("A serves: test"), Changed("B serves: test")]
+    assert stand.events == [Traffic("A serves: test"), Traffic("B serves: test")]
 
 
 def test_a_refusal_and_the_failover_are_published_saved_and_remembered() -> None:
@@ -180,9 +189,31 @@ def test_a_quota_reading_is_news_when_it_says_something_new() -> None:
     stand.engine.observe(A, Served((replace(reading, seen_at=NOW + 1),)))
     stand.engine.observe(A, RequestRefused(400))
 
-    assert first == [Changed("A: new quota reading")]
+    assert first == [Traffic("A: new quota reading")]
     assert stand.events == []
     assert stand.state().windows[0].seen_at == NOW + 1
+
+
+def test_news_of_quota_are_handed_on_for_all_that_share_it() -> None:
+    shared = Identity(organization_uuid="org")
+    stand = Stand(*(state(id_, AccountKind.API_KEY, identity=shared) for id_ in "ab"), "c")
+    reading = QuotaWindow("5h", 0.5, NOW + 60, seen_at=NOW)
+
+    stand.engine.observe(A, Served((reading,)))
+    stand.engine.observe(A, Served((reading,)))
+    stand.engine.learn(C, Read((reading,)))
+
+    assert stand.read == [[A, B], [C]]
+
+
+def test_quota_that_was_given_back_is_handed_on() -> None:
+    stand = Stand("a")
+    stand.serve(A, SPENT)
+
+    stand.engine.learn(A, Read((QuotaWindow("5h", 0.1, NOW + 60, seen_at=NOW),)))
+
+    assert not stand.state().cooldowns
+    assert stand.read == [[A]]
 
 
 def test_what_is_said_of_an_account_that_is_gone_is_ignored() -> None:
@@ -216,7 +247,7 @@ def test_a_reading_is_saved_and_is_news_when_it_says_something_new() -> None:
         stand.engine.learn(A, Read(windows))
     stand.engine.learn(GONE, Read(windows))
 
-    assert stand.events == [Changed("A: new quota reading")]
+    assert stand.events == [Traffic("A: new quota reading")]
     assert said(stand.saved[-1].accounts[0]) == windows
 
 

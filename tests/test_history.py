@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.history import EventRow, History, RequestRow
+from core.history_samples import KEEP_SAMPLES_S, SampleRow, WindowKey
 from core.model import (
     Account,
     AccountId,
@@ -142,12 +143,59 @@ async def test_it_is_on_disk_soon_without_anybody_reading(path: Path) -> None:
     await history.close()
 
 
+async def test_how_full_windows_were_is_there_after_a_restart(path: Path) -> None:
+    key = WindowKey(WORK, "7d", ModelFamily("opus"))
+    history = History.open(path)
+    history.sample(SampleRow(1.0, key, 0.25, 9.0))
+    history.sample(SampleRow(5.0, key, 0.5, None))
+    await history.close()
+
+    again = History.open(path)
+    assert await again.sampled() == (key,)
+    told = await again.courses([key, WindowKey(WORK, "5h")], 2.0, 1.0)
+    assert told == ((SampleRow(1.0, key, 0.25, 9.0), SampleRow(5.0, key, 0.5, None)), ())
+    await again.close()
+
+
+async def test_what_is_sampled_is_neither_a_request_nor_an_event(path: Path) -> None:
+    counted: list[object] = []
+    history = History.open(path)
+    history.on_record = counted.append
+    history.sample(SampleRow(1.0, WindowKey(WORK, "5h"), 0.5))
+    assert history.pending == 1
+    history.record(ROW)
+    await history.close()
+    assert counted == [ROW]
+
+
+async def test_samples_that_are_too_old_go_with_the_next(path: Path) -> None:
+    key = WindowKey(WORK, "5h")
+    history = History.open(path)
+    for at in (0.0, 1.0, KEEP_SAMPLES_S + 0.5):
+        history.sample(SampleRow(at, key, 0.5))
+    assert [row.at for row in (await history.courses([key], -1.0, 0.1))[0]] == [1.0, KEEP_SAMPLES_S + 0.5]
+    await history.close()
+
+
+async def test_what_cannot_be_read_is_said_and_answered_with_nothing(path: Path) -> None:
+    history = History.open(path)
+    history._database.execute("DROP TABLE samples")
+
+    assert await history.courses([WindowKey(WORK, "5h")], 0.0, 1.0) == ((),)
+    assert await history.sampled() == ()
+    assert history.problem is not None
+    assert "cannot be read" in history.problem
+    await history.close()
+
+
 async def test_it_is_bounded(path: Path) -> None:
-    history = History.open(path, keep_requests=10, keep_events=5)
+    history = History.open(path, keep_requests=10, keep_events=5, keep_samples=7)
     for number in range(100):
         history.record(RequestRow(float(number), ProviderName.ANTHROPIC, 200, "Served", 1, 0.1))
         history.record(EventRow(float(number), Move(float(number), "a", "b", "c")))
+        history.sample(SampleRow(float(number), WindowKey(WORK, "5h"), 0.5))
 
+    assert [row.at for row in (await history.courses([WindowKey(WORK, "5h")], 0.0, 1.0))[0]] == [*range(93, 100)]
     assert [row.at for row in await history.requests(1_000)] == [float(n) for n in range(99, 89, -1)]
     assert [move.at for move in await history.moves(1_000)] == [float(n) for n in range(99, 94, -1)]
     await history.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from core.files import Paths
-from core.log_reading import Seen, follow, tail
+from core.log_reading import TROUBLES, Seen, follow, recent, tail
 from core.logs import LOGS_KEPT, Entry, as_json, as_text
 
 
@@ -43,6 +43,33 @@ def test_tail_goes_back_over_rotated_files(paths: Paths) -> None:
 
 def test_tail_of_no_log_is_empty(paths: Paths) -> None:
     assert tail(paths, 10) == ([], Seen())
+
+
+def test_the_last_entries_are_read_over_rotated_files(paths: Paths) -> None:
+    write(paths.log, 1, 2, 3)
+    rotate(paths)
+    write(paths.log, 4)
+    assert numbers(recent(paths, 2)) == [3, 4]
+    assert numbers(recent(paths, 100)) == [1, 2, 3, 4]
+
+
+def test_the_last_entries_of_no_log_are_none(paths: Paths) -> None:
+    assert recent(paths, 10) == []
+
+
+@pytest.mark.parametrize("written", [as_text, as_json])
+def test_the_last_troubles_are_found_among_all_else(paths: Paths, written: Callable[[Entry], str]) -> None:
+    entries = [
+        Entry(1_763_000_000.0, "WARNING", "the first", "0a1b2c3d"),
+        Entry(1_763_000_001.0, "ERROR", "broken\nTraceback:\n  WARNING is in here"),
+        Entry(1_763_000_002.0, "INFO", "no WARNING, but the word"),
+        Entry(1_763_000_003.0, "CRITICAL", "the last"),
+    ]
+    paths.log.write_text("".join(f"{written(entry)}\n" for entry in entries), encoding="utf-8")
+
+    assert recent(paths, 10, TROUBLES) == [entries[0], entries[1], entries[3]]
+    assert recent(paths, 2, TROUBLES) == [entries[1], entries[3]]
+    assert recent(paths, 10) == entries
 
 
 def test_tail_reads_what_is_no_utf_8(paths: Paths) -> None:

@@ -87,8 +87,9 @@ async def test_what_happened_is_told_with_its_price_and_the_labels_of_today() ->
             "SessionMoved",
             "A conversation moved from A to a removed account: full; about 1 k tokens to read anew",
             1_200,
+            ("A", "a removed account"),
         ),
-        Happened(NOW - 2, "LoginRequired", "B needs you: revoked"),
+        Happened(NOW - 2, "LoginRequired", "B needs you: revoked", labels=("B",)),
     )
     assert (told.at, told.moves, told.tokens, told.within_s) == (NOW, 3, 4_500, MOVES_WITHIN_S)
 

@@ -66,6 +66,11 @@ async def test_requests_are_added_up_by_account_and_model(history: History) -> N
         (REMOVED, "sonnet", 1, 122),
         ("nobody", "", 1, 0),
     ]
+    assert [(over.model, sum(span.tokens for span in over.spans)) for over in report.models] == [
+        ("opus", 1_000),
+        ("sonnet", 366),
+        ("", 0),
+    ]
     assert report.total == Tally(5, 1, 5, 1_030, 15, 300, 21)
     assert (report.at, report.since_at) == (NOW, NOW - 7 * DAY_S)
 
@@ -87,10 +92,22 @@ async def test_spans_begin_on_the_persons_own_clock(history: History, days: int,
         assert began.tm_hour == 0 or span_s == HOUR_S
 
 
+async def test_every_model_has_the_spans_in_which_it_was_used(history: History) -> None:
+    for ago_s, model in ((0.0, "sonnet"), (2 * DAY_S, "opus"), (2 * DAY_S, "sonnet"), (2 * DAY_S, "sonnet")):
+        history.record(request(ago_s, model=model))
+
+    report = await used(history, POOL, RecountUsage(7), NOW)
+    await history.close()
+
+    spans = {over.model: [(span.at, span.requests) for span in over.spans] for over in report.models}
+    first, last = (span.at for span in report.spans)
+    assert spans == {"sonnet": [(first, 2), (last, 1)], "opus": [(first, 1)]}
+
+
 async def test_nothing_used_is_an_empty_report(history: History) -> None:
     report = await used(history, POOL, RecountUsage(), NOW)
     await history.close()
-    assert (report.total, report.by, report.spans) == (Tally(), (), ())
+    assert (report.total, report.by, report.spans, report.models) == (Tally(), (), (), ())
 
 
 @pytest.mark.parametrize("days", [0, -1, 367])

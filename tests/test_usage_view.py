@@ -1,6 +1,7 @@
 import pytest
 
-from core.orders import Tally, UsageReport, UsedBy, UsedIn
+from core.model import AccountId
+from core.orders import Curve, QuotaReport, Tally, UsageReport, UsedBy, UsedIn
 from core.usage_view import PLOT_WIDTH, short, show
 
 DAY_S = 86_400.0
@@ -16,7 +17,9 @@ REPORT = UsageReport(
     Tally(4, 1, 5, 1_000, 500, 9_000),
     BY,
     (UsedIn(1, input=1, at=NOON - 2.5 * DAY_S), UsedIn(3, input=10_499, at=NOON - 0.5 * DAY_S)),
+    (),
 )
+QUOTA = QuotaReport(NOON, NOON - 7 * DAY_S, (Curve(AccountId("a1"), "Work", "5h", None, ((NOON - DAY_S, 0.5),)),), ())
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +29,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_table_has_a_row_for_each_account_and_model_and_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
-    show(REPORT, plot=False)
+    show(REPORT)
     head, first, second, total = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["Account", "Model", "Requests"]
     assert first.split() == ["Work", "opus", "3", "1.0k", "500", "9.0k", "0", "90", "%"]
@@ -35,13 +38,24 @@ def test_table_has_a_row_for_each_account_and_model_and_the_sum(capsys: pytest.C
 
 
 def test_plot_has_a_bar_for_each_day_and_a_little_is_not_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    show(REPORT, plot=True)
-    bars = [line.count("█") + line.count("#") for line in capsys.readouterr().out.splitlines()[5:]]
-    assert bars == [1, 0, PLOT_WIDTH]
+    show(REPORT, QUOTA)
+    lines = capsys.readouterr().out.splitlines()[5:]
+    assert [line.count("█") + line.count("#") for line in lines[:3]] == [1, 0, PLOT_WIDTH]
+    assert lines[4].startswith("Work  5 h")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_plot_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], columns: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        show(REPORT, QUOTA)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert sum(line.count("█") + line.count("#") > 1 for line in lines) == 1
 
 
 def test_nothing_used_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    show(UsageReport(NOON, 0.0, DAY_S, Tally(), (), ()), plot=True)
+    show(UsageReport(NOON, 0.0, DAY_S, Tally(), (), (), ()), QUOTA)
     assert "Nothing was asked" in capsys.readouterr().out
 
 

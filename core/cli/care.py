@@ -46,11 +46,10 @@ def doctor(ctx: click.Context, *, as_json: bool, report: bool) -> None:
 
 
 def _show_rows(rows: "tuple[Row, ...]") -> None:
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from core.terminal import plain  # noqa: PLC0415
+    from core.terminal import plain, screen  # noqa: PLC0415
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
@@ -58,7 +57,7 @@ def _show_rows(rows: "tuple[Row, ...]") -> None:
         if row.fix:
             said.append(plain(f"\n-> {row.fix}"), "bold")
         table.add_row(Text(row.verdict, _VERDICT_STYLES[row.verdict]), row.check, said)
-    Console(highlight=False).print(table)
+    screen().print(table)
 
 
 @click.command()
@@ -77,17 +76,16 @@ def logs(session: Session, count: int, *, follows: bool, as_json: bool) -> None:
 
 
 def _print_entry(entry: "Entry", *, as_json: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     from core import logs  # noqa: PLC0415
-    from core.terminal import plain  # noqa: PLC0415
+    from core.terminal import plain, screen  # noqa: PLC0415
 
     if as_json:
         click.echo(logs.as_json(entry))
     else:
         text = Text(plain(logs.as_text(entry)), _LEVEL_STYLES.get(entry.level, ""))
-        Console(highlight=False, soft_wrap=True).print(text)
+        screen(soft_wrap=True).print(text)
     sys.stdout.flush()  # a pipe shows it now
 
 
@@ -124,18 +122,20 @@ def dashboard(session: Session) -> None:
 
 @click.command()
 @click.option("--days", type=click.IntRange(1, 366), default=7, show_default=True, help="So far back.")
-@click.option("--plot", is_flag=True, help="Also draw the tokens over time.")
+@click.option("--plot", is_flag=True, help="Also draw the tokens and how full the quota windows were, over time.")
 @as_json
 @click.pass_obj
 def usage(session: Session, days: int, *, plot: bool, as_json: bool) -> None:
     """Requests and tokens by account and model, as history has them."""
     import msgspec  # noqa: PLC0415
 
-    from core.orders import UsageReport  # noqa: PLC0415
+    from core.courses import MOST_DAYS  # noqa: PLC0415
+    from core.orders import QuotaReport, UsageReport  # noqa: PLC0415
     from core.usage_view import show  # noqa: PLC0415
 
-    answer = session.order("usage", days=days)
+    used = session.order("usage", days=days)
+    quota = session.order("quota", days=min(days, MOST_DAYS)) if plot else None
     if as_json:
-        print_json(answer)
+        print_json({"usage": used, "quota": quota} if plot else used)
     else:
-        show(msgspec.convert(answer, UsageReport), plot=plot)
+        show(msgspec.convert(used, UsageReport), msgspec.convert(quota, QuotaReport) if quota else None)

@@ -113,18 +113,21 @@ def explain(session: Session, provider: str | None, model: str, conversation: st
 
 @click.command()
 @click.option("-n", "limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="So many, the newest.")
+@click.option("--requests", is_flag=True, help="The requests of programs instead, one by one.")
 @as_json
 @click.pass_obj
-def history(session: Session, limit: int, *, as_json: bool) -> None:
+def history(session: Session, limit: int, *, requests: bool, as_json: bool) -> None:
     """What happened: failovers, conversations that moved, sign-ins needed, windows that filled up."""
     import msgspec  # noqa: PLC0415
 
-    from core import terminal  # noqa: PLC0415
-    from core.orders import Recounted  # noqa: PLC0415
+    from core import requests_view, terminal  # noqa: PLC0415
+    from core.orders import Recounted, RequestsReport  # noqa: PLC0415
 
-    answer = session.order("history", limit=limit)
+    answer = session.order("requests" if requests else "history", limit=limit)
     if as_json:
         print_json(answer)
+    elif requests:
+        requests_view.show(msgspec.convert(answer, RequestsReport))
     else:
         terminal.show_history(msgspec.convert(answer, Recounted))
 
