@@ -11,14 +11,19 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import anyio.to_thread
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from core import app, demo
+from core import app, demo, demo_past
 from core.demo_view import render
 from core.files import Paths
-from core.model import Account, AccountId, Identity
+from core.history import History
+from core.history_samples import SampleRow
+from core.model import Account, AccountId, Identity, QuotaWindow
+from core.policy import timing
 from core.simulator import SimulatedAccount, SimulatedProvider
+from core.terminal import screen
 from core.vault import Vault
 
 REFRESH_PER_S = 8
@@ -68,6 +73,7 @@ async def staged() -> AsyncIterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="tidegate-demo-") as folder:
         async with SimulatedProvider.running() as sim:
             scenario = demo.Scenario.on(sim)
+            await _remember(Paths(Path(folder)), scenario, sim.clock())
             options = app.Options(vault=Vault(Memory()), port=0, environ={}, demo=True)
             async with app.running(Paths(Path(folder)), options) as core:
                 await core.config.change(
@@ -79,10 +85,36 @@ async def staged() -> AsyncIterator[Stage]:
                 yield Stage(core, key)
 
 
+async def _remember(paths: Paths, scenario: demo.Scenario, now: float) -> None:
+    """Give the installation that is about to begin a past: before it counts what happens."""
+    paths.create()
+    members = (_member(scenario.work, 0.8), _member(scenario.home, 0.75), _member(scenario.team))
+    history = await anyio.to_thread.run_sync(History.open, paths.history)
+    for row in demo_past.past(members, now, time.localtime(now).tm_gmtoff):
+        if isinstance(row, SampleRow):
+            history.sample(row)
+        else:
+            history.record(row)
+    await history.close()
+
+
+def _member(simulated: SimulatedAccount, share: float = 1.0) -> demo_past.Member:
+    windows = (
+        demo_past.Window(name, length_s, window.utilization, window.resets_at)
+        for name, window in simulated.quota.items()
+        if (length_s := timing.length_s(QuotaWindow(name))) is not None
+    )
+    return demo_past.Member(_id(simulated), simulated.label, tuple(windows), share)
+
+
+def _id(simulated: SimulatedAccount) -> AccountId:
+    return AccountId(simulated.label.lower())
+
+
 async def admit(core: app.Core, simulated: SimulatedAccount) -> None:
     """Give the simulated account to Tidegate as if the person had added it."""
     identity = Identity(simulated.account_uuid, simulated.organization_uuid, simulated.email, simulated.plan)
-    account = Account(AccountId(simulated.label.lower()), simulated.label, simulated.kind, identity)
+    account = Account(_id(simulated), simulated.label, simulated.kind, identity)
     await core.tokens.store(account.id, simulated.credential)
     await core.config.change(lambda now: replace(now, accounts=(*now.accounts, account)))
     core.engine.add(account)
@@ -97,7 +129,7 @@ def in_terminal(*, once: bool) -> int:
 
 
 async def _in_terminal(plan: demo.Plan) -> int:
-    console = Console()
+    console = screen()
     async with staged() as stage:
         address = stage.core.engine.address
         console.print("Demo: a simulated provider and three accounts; all of it is gone at the end.", soft_wrap=True)

@@ -24,6 +24,29 @@ async def test_stage_has_three_accounts_that_serve_and_vanishes_at_the_end() -> 
 
 
 @pytest.mark.anyio
+async def test_stage_has_a_past_that_nothing_was_counted_of() -> None:
+    async with staged() as stage:
+        ask = stage.core.commands.run
+        quota, usage = await ask("quota", {"days": 30}), await ask("usage", {"days": 30})
+        requests, history = await ask("requests", {"limit": 1}), await ask("history", {})
+        counted = stage.core.measured()
+
+    assert [(curve["label"], curve["window"]) for curve in quota["curves"]] == [
+        ("Work", "5h"),
+        ("Work", "7d"),
+        ("Home", "5h"),
+        ("Home", "7d"),
+    ]
+    assert quota["moves"]
+    assert {used["label"] for used in usage["by"]} == {"Work", "Home", "Team"}
+    assert len(usage["models"]) == 3
+    assert requests["entries"]
+    assert {entry["kind"] for entry in history["entries"]} >= {"Move", "SessionMoved"}
+    assert "tidegate_requests_total{" not in counted
+    assert "tidegate_failovers_total{" not in counted
+
+
+@pytest.mark.anyio
 async def test_accounts_of_the_stage_obey_orders() -> None:
     async with staged() as stage:
         await stage.core.commands.run("disable", {"account": "Home"})
