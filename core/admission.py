@@ -9,8 +9,7 @@ import logging
 import secrets
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-
-import httpx
+from typing import TYPE_CHECKING
 
 from core import key_check, oauth, profile
 from core.config import Config, ConfigFile
@@ -33,6 +32,9 @@ from core.orders import AddKey, BeginLogin, Done
 from core.tokens import Tokens
 from core.wording import KIND_NAMES
 
+if TYPE_CHECKING:
+    import httpx
+
 log = logging.getLogger(__name__)
 
 MAX_KEY_BYTES = 1024
@@ -52,7 +54,7 @@ class Admission:
         tokens: Tokens,
         *,
         endpoints: Callable[[], Endpoints],
-        http: Callable[[], httpx.AsyncClient],
+        http: "Callable[[], httpx.AsyncClient]",
         now: Callable[[], float],
     ) -> None:
         self._engine = engine

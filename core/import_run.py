@@ -9,9 +9,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
-import httpx
 
 from core import import_plan, import_read, import_wording, profile
 from core.admission import NEW, Admission
@@ -24,6 +24,9 @@ from core.model import Account, AccountKind, ApiKey, Endpoints, Settings, SignIn
 from core.orders import Imported, ImportFrom, ImportLine
 from core.settings import setting_texts, with_setting
 from core.tokens import Tokens
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class Imports:
         admission: Admission,
         *,
         endpoints: Callable[[], Endpoints],
-        http: Callable[[], httpx.AsyncClient],
+        http: "Callable[[], httpx.AsyncClient]",
         now: Callable[[], float],
         set_setting: Callable[[str, str], Awaitable[object]],
     ) -> None:

@@ -1,13 +1,17 @@
 """API keys at the provider: is this one good and whose is it, and a new one for a Console sign-in."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import httpx
 import msgspec
 
 from core.errors import SignInFailed
 from core.model import AccountKind, Endpoints, Identity
 from core.providers.anthropic import OAUTH_BETA
+from core.providers.base import UNREADABLE
+
+if TYPE_CHECKING:
+    import httpx
 
 WITHIN_S = 15.0
 _ANTHROPIC_VERSION = "2023-06-01"
@@ -22,12 +26,14 @@ class _Envelope(msgspec.Struct):
 
 
 async def whose(
-    kind: AccountKind, key: str, identity: Identity, endpoints: Endpoints, http: httpx.AsyncClient
+    kind: AccountKind, key: str, identity: Identity, endpoints: Endpoints, http: "httpx.AsyncClient"
 ) -> Identity | None:
     """`identity` with the organisation (Go: workspace) that the key belongs to, whose limits it shares.
 
     None when the provider cannot be asked now. Raises SignInFailed when it refuses the key.
     """
+    import httpx  # noqa: PLC0415 - slow to load, and most instances never come here
+
     try:
         if kind is AccountKind.GO:
             answer = await http.get(
@@ -49,8 +55,10 @@ async def whose(
     return replace(identity, organization_uuid=organization)
 
 
-async def new_key(access: str, endpoints: Endpoints, http: httpx.AsyncClient) -> str:
+async def new_key(access: str, endpoints: Endpoints, http: "httpx.AsyncClient") -> str:
     """A new API key for the person who has just signed in to the Console. Raises SignInFailed."""
+    import httpx  # noqa: PLC0415 - slow to load, and most instances never come here
+
     url = f"{endpoints.anthropic_api_url}/api/oauth/claude_cli/create_api_key"
     hint = "Make a key in the Console yourself and add it with `tidegate add api-key`."
     try:
@@ -69,5 +77,5 @@ async def new_key(access: str, endpoints: Endpoints, http: httpx.AsyncClient) ->
 def _read(content: bytes) -> _Envelope:
     try:
         return msgspec.json.decode(content, type=_Envelope)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return _Envelope()

@@ -651,6 +651,10 @@ class Changed(msgspec.Struct, frozen=True):
     text: str
 
 
+class Traffic(Changed, frozen=True):
+    """What requests change in the picture as they go: who is active, what is left. It comes often, only to be drawn."""
+
+
 Event = (
     CooldownStarted
     | FailedOver

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from core.engine import Engine
 from core.errors import TidegateError
-from core.model import Account, AccountId, AccountKind, Event, Polling, SignIn
+from core.model import Account, AccountId, AccountKind, Event, Polling, SignIn, Traffic
 from core.policy.polling import Failed, Reading, TurnedAway, Unreadable, may_be_asked, schedule
 from core.server_clock import steady
 from core.tokens import Tokens
@@ -59,6 +59,8 @@ class Poller:
         self._steady = steady
         self._sleep = sleep
         self._woken = asyncio.Event()
+        self._slept = False
+        """It has slept since the last pause: what a look that was under way has seen is old."""
         self._calm_until = 0.0
         self.on_wake: Callable[[], None] = _nothing
         """Called when the machine has slept: what was connected before may be dead."""
@@ -111,20 +113,23 @@ class Poller:
         """The machine has slept: whoever knows need not wait until a pause turns out to have been too long."""
         self.calm()
         self.on_wake()
+        self._slept = True
         self._woken.set()
 
-    def heed(self, _: Event) -> None:
+    def heed(self, event: Event) -> None:
         """Something happened: wake up if it made a reading due, as a new account or a new login does."""
-        if self._pause_s() <= LEAST_PAUSE_S:
+        if not isinstance(event, Traffic) and self._pause_s() <= LEAST_PAUSE_S:
             self._woken.set()
 
     async def _pause(self, pause_s: float) -> None:
         began_at = self._steady()
-        self._woken.clear()
+        if not self._slept:
+            self._woken.clear()
         waiting = [asyncio.ensure_future(self._sleep(pause_s)), asyncio.ensure_future(self._woken.wait())]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._slept = False
             for one in waiting:
                 one.cancel()
         if self._steady() - began_at > pause_s + ASLEEP_S:

@@ -1,14 +1,18 @@
 """Whose login it is, asked of the provider with its access token. Changes nothing and renews nothing."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import httpx
 import msgspec
 
 from core.errors import SignInFailed
 from core.model import Endpoints, Identity
 from core.policy.plan import name_of
 from core.providers.anthropic import OAUTH_BETA
+from core.providers.base import UNREADABLE
+
+if TYPE_CHECKING:
+    import httpx
 
 WITHIN_S = 15.0
 SCOPE = "user:profile"
@@ -31,11 +35,13 @@ class _Profile(msgspec.Struct):
     organization: _Organization = msgspec.field(default_factory=_Organization)
 
 
-async def owner(access: str, endpoints: Endpoints, http: httpx.AsyncClient) -> Identity | None:
+async def owner(access: str, endpoints: Endpoints, http: "httpx.AsyncClient") -> Identity | None:
     """Who is signed in. None when the provider does not say: not reachable, or a token that may not ask.
 
     Raises SignInFailed when it does not know the token.
     """
+    import httpx  # noqa: PLC0415 - slow to load, and most instances never come here
+
     headers: Mapping[str, str] = {"authorization": f"Bearer {access}", "anthropic-beta": OAUTH_BETA.decode()}
     try:
         answer = await http.get(f"{endpoints.anthropic_api_url}/api/oauth/profile", headers=headers, timeout=WITHIN_S)
@@ -45,7 +51,7 @@ async def owner(access: str, endpoints: Endpoints, http: httpx.AsyncClient) -> I
         raise SignInFailed("The provider refuses this login", "Sign in again in the program that it belongs to.")
     try:
         profile = msgspec.json.decode(answer.content, type=_Profile) if answer.is_success else _Profile()
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     account, organization = profile.account, profile.organization
     if not account.uuid or not organization.uuid:

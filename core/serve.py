@@ -34,6 +34,7 @@ async def _serve(paths: Paths, options: app.Options) -> None:
         found = "" if snapshot.accounts else await anyio.to_thread.run_sync(offer, core.clock())
         for line in greeting(snapshot, core.problems, found):
             click.echo(plain(line))
+        app.settle()
         await ended.wait()
         click.echo("Stopping…")
         await save_logins(core)

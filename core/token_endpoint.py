@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import httpx
+from typing import TYPE_CHECKING
 
 from core import oauth
 from core.errors import SignInFailed
 from core.model import Endpoints, OAuthTokens
 
+if TYPE_CHECKING:
+    import httpx
+
 ANSWER_WITHIN_S = 30.0
 REVOKE_WITHIN_S = 5.0
 """For each step. The account is removed whatever comes of it, and the person waits."""
 
-_NOT_DELIVERED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _REFUSED = frozenset({503, 529})
 """Server errors that say: not now, nothing was done."""
 
@@ -30,7 +31,7 @@ class TokenEndpoint:
     """Sends token requests. Redirects are not followed: the body is a credential."""
 
     def __init__(
-        self, endpoints: Callable[[], Endpoints], http: Callable[[], httpx.AsyncClient], clock: Callable[[], float]
+        self, endpoints: Callable[[], Endpoints], http: "Callable[[], httpx.AsyncClient]", clock: Callable[[], float]
     ) -> None:
         self._endpoints = endpoints
         self._http = http
@@ -55,21 +56,16 @@ class TokenEndpoint:
         return second if settled else Reply(second.answer, doubtful=True)
 
     async def _renew_once(self, tokens: OAuthTokens) -> Reply:
-        try:
-            status, answer = await self._post(oauth.refresh_body(tokens.refresh), tokens)
-        except httpx.RequestError as exc:
-            return Reply(_silent(exc), doubtful=not isinstance(exc, _NOT_DELIVERED))
-        unreadable = status == 200  # noqa: PLR2004 - it was granted, whatever came of the words
-        failed = status >= 500 and status not in _REFUSED  # noqa: PLR2004 - it may have been granted before it failed
-        return Reply(answer, doubtful=isinstance(answer, oauth.Transient) and (unreadable or failed))
+        came = await self._post(oauth.refresh_body(tokens.refresh), tokens)
+        if came.status is None:
+            return Reply(came.answer, doubtful=came.delivered)
+        unreadable = came.status == 200  # noqa: PLR2004 - it was granted, whatever came of the words
+        failed = came.status >= 500 and came.status not in _REFUSED  # noqa: PLR2004 - perhaps granted before it failed
+        return Reply(came.answer, doubtful=isinstance(came.answer, oauth.Transient) and (unreadable or failed))
 
     async def exchange(self, code: str, challenge: oauth.Challenge) -> oauth.Grant:
         """Turn the code of a sign-in into tokens. Raises SignInFailed."""
-        try:
-            _, answer = await self._post(oauth.exchange_body(code, challenge))
-        except httpx.RequestError as exc:
-            answer = _silent(exc)
-        match answer:
+        match (await self._post(oauth.exchange_body(code, challenge))).answer:
             case oauth.Grant() as grant:
                 return grant
             case oauth.InvalidGrant():
@@ -86,6 +82,8 @@ class TokenEndpoint:
 
     async def revoke(self, tokens: OAuthTokens) -> str:
         """Tell the provider that nobody uses this login any more. Returns why that failed, empty when it worked."""
+        import httpx  # noqa: PLC0415 - as in `_post`
+
         url = oauth.revoke_url(self.url)
         if not url:
             return f"nobody knows where beside {self.url}"
@@ -97,8 +95,9 @@ class TokenEndpoint:
             return f"the provider did not answer ({type(exc).__name__})"
         return "" if response.is_success else f"the provider answered with status {response.status_code}"
 
-    async def _post(self, body: Mapping[str, str], old: OAuthTokens | None = None) -> tuple[int, oauth.Answer]:
-        """Status and meaning of the answer. Raises httpx.RequestError."""
+    async def _post(self, body: Mapping[str, str], old: OAuthTokens | None = None) -> "_Came":
+        import httpx  # noqa: PLC0415 - slow to load, and most instances never come here
+
         try:
             response = await self._http().post(
                 self.url,
@@ -108,11 +107,20 @@ class TokenEndpoint:
                 follow_redirects=False,
             )
         except httpx.InvalidURL as exc:
-            return 0, oauth.Misconfigured(str(exc))
+            return _Came(oauth.Misconfigured(str(exc)))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as exc:
+            return _Came(oauth.Transient(f"the provider cannot be reached ({type(exc).__name__})"))
+        except httpx.RequestError as exc:
+            return _Came(oauth.Transient(f"the provider did not answer ({type(exc).__name__})"), delivered=True)
         status, retry_after = response.status_code, response.headers.get("retry-after")
-        return status, oauth.read_answer(status, response.content, retry_after, self._clock(), old)
+        answer = oauth.read_answer(status, response.content, retry_after, self._clock(), old)
+        return _Came(answer, status, delivered=True)
 
 
-def _silent(exc: httpx.RequestError) -> oauth.Transient:
-    reached = "cannot be reached" if isinstance(exc, _NOT_DELIVERED) else "did not answer"
-    return oauth.Transient(f"the provider {reached} ({type(exc).__name__})")
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """What came of one request. `status` is None without an answer, `delivered` says whether it may have arrived."""
+
+    answer: oauth.Answer
+    status: int | None = None
+    delivered: bool = False

@@ -11,9 +11,9 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
-import httpx
 
 from core import oauth
 from core.errors import LoginNeeded, RefreshFailed, TidegateError, VaultError
@@ -28,6 +28,9 @@ from core.token_login import LONGEST_THROTTLED_REST_S, MARGIN_S, THROTTLED_REST_
 from core.token_memory import Logins
 from core.vault import Vault
 from core.wording import clock_time
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class Tokens:
         vault: Vault,
         paths: Paths,
         endpoints: Callable[[], Endpoints],
-        http: Callable[[], httpx.AsyncClient],
+        http: "Callable[[], httpx.AsyncClient]",
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
         *,

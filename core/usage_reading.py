@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import httpx
+from typing import TYPE_CHECKING
 
 from core.model import AccountKind, Endpoints
 from core.policy.polling import Failed, Read, Reading, TurnedAway, Unreadable
 from core.providers import anthropic, opencode_go
 from core.providers.base import error_of, json_object, retry_after_s
 from core.providers.headers import Headers
+
+if TYPE_CHECKING:
+    import httpx
 
 WITHIN_S = 15.0
 """For each step: to connect, to send, and between two pieces of the answer."""
@@ -45,7 +47,7 @@ class UsageEndpoint:
     """Asks for the quota of one account at a time, as Tidegate and nobody else. Redirects are not followed."""
 
     def __init__(
-        self, endpoints: Callable[[], Endpoints], http: Callable[[], httpx.AsyncClient], clock: Callable[[], float]
+        self, endpoints: Callable[[], Endpoints], http: "Callable[[], httpx.AsyncClient]", clock: Callable[[], float]
     ) -> None:
         self._endpoints = endpoints
         self._http = http
@@ -56,6 +58,8 @@ class UsageEndpoint:
 
         The windows are those of the moment of asking: a refusal that comes meanwhile is newer.
         """
+        import httpx  # noqa: PLC0415 - slow to load, and most instances never come here
+
         place, now = _PLACES[kind], self._clock()
         headers = {**place.headers, "accept": "application/json", "authorization": f"Bearer {secret}"}
         try:
@@ -68,7 +72,7 @@ class UsageEndpoint:
         return _judged(answer, place, now)
 
 
-def _judged(answer: httpx.Response, place: _Place, now: float) -> Reading:
+def _judged(answer: "httpx.Response", place: _Place, now: float) -> Reading:
     body = answer.content
     match answer.status_code:
         case 200:

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import re
@@ -90,6 +91,23 @@ async def test_state_survives_a_restart(tmp_path: Path) -> None:
     assert after.accounts[1].pinned
     assert after.moves == before.moves
     assert [a.in_flight for a in after.accounts] == [0, 0]
+
+
+async def test_how_full_the_windows_were_is_told_also_after_a_restart(tmp_path: Path) -> None:
+    async with on_stage(tmp_path) as stage:
+        work = await stage.login("Work")
+        for spent in (0.25, 0.5):
+            work.quota["5h"].utilization = spent
+            await stage.sdk().messages.create(model=MODEL, max_tokens=9, messages=PROMPT)
+        await stage.core.commands.run("rename", {"account": "Work", "label": "Office"})
+    async with app.running(Paths(tmp_path), options()) as core:
+        told = await core.commands.run("quota", {})
+        asked = await core.commands.run("requests", {})
+
+    courses = {(c["label"], c["window"]): [share for _, share in c["points"]] for c in told["curves"]}
+    assert courses[("Office", "5h")] == [0.5], "the highest of what was read in a short time"
+    assert courses[("Office", "7d")] == [0.1]
+    assert [(entry["label"], entry["model"]) for entry in asked["entries"]] == [("Office", MODEL)] * 2
 
 
 async def test_locked_vault_keeps_the_accounts_and_says_so(tmp_path: Path) -> None:
@@ -263,3 +281,15 @@ async def test_renewed_login_of_somebody_else_is_kept_and_told_in_the_log(
 
     assert "Work: the renewed login is another person's or organisation's than before" in caplog.text
     assert before != stage.core.tokens.ready(stage.core.engine.pool.accounts[0].account.id) == work.access
+
+
+def test_what_a_start_has_made_is_not_gone_over_again() -> None:
+    threshold = gc.get_threshold()
+    try:
+        app.settle()
+        assert gc.get_freeze_count() > 10_000
+        assert gc.get_threshold() > threshold
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*threshold)

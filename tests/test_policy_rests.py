@@ -88,7 +88,7 @@ def test_a_good_answer_to_who_asked_ends_the_rest() -> None:
 
 def test_a_good_answer_that_was_on_its_way_when_the_rest_began_ends_nothing() -> None:
     p, _ = begin(pool("a"), A, spent(), NOW)
-    assert well(p, A).states[A].cooldowns == p.states[A].cooldowns
+    assert well(p.states[A]).cooldowns == p.states[A].cooldowns
 
 
 def test_the_rest_that_ends_first_is_asked_about_first() -> None:

@@ -249,6 +249,25 @@ async def test_who_knows_of_a_sleep_need_not_wait_for_the_pause_to_be_too_long(h
     assert len(told) == 1
 
 
+async def test_a_sleep_that_ends_while_the_accounts_are_looked_after_is_not_forgotten(here: Here, clock: Clock) -> None:
+    """What was seen before it is old: a vault that was locked may be open."""
+    pauses: list[float] = []
+
+    async def sleep(pause_s: float) -> None:
+        pauses.append(pause_s)
+        await asyncio.Event().wait()
+
+    poller = Poller(here.engine, here.tokens, here.usage, clock, steady=clock, sleep=sleep)
+    poller.woke()
+
+    await asyncio.wait_for(poller._pause(60.0), 5)
+    pausing = asyncio.create_task(poller._pause(60.0))
+    await until(lambda: len(pauses) == 2)
+
+    assert not pausing.done()
+    pausing.cancel()
+
+
 async def test_before_a_sleep_nothing_is_renewed_that_still_lives(
     here: Here, sim: SimulatedProvider, clock: Clock
 ) -> None:

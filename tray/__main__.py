@@ -76,6 +76,7 @@ def _serve(paths: Paths, vault: app.VaultKind, again: Sequence[str]) -> None:
     end = End.AGAIN
     while end is End.AGAIN:
         with threaded.in_thread(paths, options) as core:
+            app.settle()
             heeding = logind.Heeding(core.checkpoint, core.woke, lambda: os.kill(os.getpid(), signal.SIGTERM))
             with logind.heeded(heeding):
                 end = show(core, chosen, autostart=at_login, log_folder=str(paths.root))

@@ -198,7 +198,7 @@ def _is_warm(affinity: Affinity, now: float) -> bool:
 
 def _session_key(request: Request) -> SessionId | None:
     """The name a session is remembered by. One conversation may use both providers, each with a cache of its own."""
-    return SessionId(f"{request.provider}/{request.session}") if request.session is not None else None
+    return SessionId(request.provider + "/" + request.session) if request.session is not None else None
 
 
 # --- facts -----------------------------------------------------------------------------------------
@@ -211,39 +211,48 @@ def lease(
 
     `tried` are the accounts that this request has left behind, `retried` says that it is not its first attempt.
     """
-    pool = replace(pool, retrying=pool.retrying + retried)
-    state = pool.state(choice.account)
+    state = pool.states.get(choice.account)
     if state is None:
-        return pool, ()
+        return replace(pool, retrying=pool.retrying + retried), ()
     source = _came_from(pool, request, tried)
     if resting(state, request, now):
         state = rests.asked(state, request, now)
     fitness = hybrid.chosen(state, pool.health_score, pool.token_bucket, now) if _is_hybrid(pool) else state.fitness
-    pool = with_state(pool, replace(state, in_flight=state.in_flight + 1, last_used_at=now, fitness=fitness))
-    pool, moved = _attached(pool, request, choice, now)
-    if pool.active.get(request.provider) != choice:
-        pool = replace(pool, active={**pool.active, request.provider: choice})
+    state = replace(state, in_flight=state.in_flight + 1, last_used_at=now, fitness=fitness)
+    sessions, moved = _attached(pool, request, choice, now)
+    active, turns = pool.active, pool.turns
+    if active.get(request.provider) != choice:
+        active = {**active, request.provider: choice}
     if choice.placed:
-        pool = replace(pool, turns={**pool.turns, request.provider: choice.account})
+        turns = {**turns, request.provider: choice.account}
+    pool = replace(  # once: this is done for every request
+        pool,
+        states={**pool.states, choice.account: state},
+        sessions=sessions,
+        active=active,
+        turns=turns,
+        retrying=pool.retrying + retried,
+    )
     pool, events = _announce(outage.asked(pool, request.provider, now), source, choice.account, request, now)
     return pool, moved + events
 
 
-def _attached(pool: Pool, request: Request, choice: Choice, now: float) -> tuple[Pool, tuple[Event, ...]]:
-    """The session stays with the chosen account from now on; a warm one that comes from another has moved."""
+def _attached(
+    pool: Pool, request: Request, choice: Choice, now: float
+) -> tuple[dict[SessionId, Affinity], tuple[Event, ...]]:
+    """The sessions, of which this one stays with the chosen account; a warm one that comes from another has moved."""
     session = _session_key(request)
     if session is None:
-        return pool, ()
+        return pool.sessions, ()
     before = pool.sessions.get(session)
     stays = before is not None and before.account == choice.account
     tokens = before.tokens if before else 0
     sessions = _remember(pool.sessions, session, Affinity(choice.account, now, tokens), now)
-    pool = replace(pool, sessions=sessions)
-    if before is None or stays or not _is_warm(before, now) or pool.state(before.account) is None:
-        return pool, ()
+    if before is None or stays or not _is_warm(before, now) or before.account not in pool.states:
+        return sessions, ()
     source = pool.states[before.account]
     why = obstacle(source, request, now) or choice.reason
-    return pool, (SessionMoved(before.account, choice.account, why, tokens),)
+    return sessions, (SessionMoved(before.account, choice.account, why, tokens),)
 
 
 def ramp(
@@ -306,8 +315,7 @@ def _folded(pool: Pool, state: AccountState, outcome: Outcome, now: float) -> tu
     id_ = state.account.id
     match outcome:
         case Served():
-            pool = rests.well(with_state(pool, replace(state, served=state.served + 1)), id_, begun=outcome.begun)
-            return _read(pool, (), id_, outcome, now)
+            return _served(pool, state, outcome, now)
         case QuotaSpent():
             until_at = rests.until(state, outcome.until_at, outcome.family, now)
             rest = Cooldown(until_at, outcome.cause, outcome.text, outcome.family)
@@ -339,6 +347,18 @@ def _folded(pool: Pool, state: AccountState, outcome: Outcome, now: float) -> tu
             return pool, ()
         case _:
             assert_never(outcome)
+
+
+def _served(pool: Pool, state: AccountState, outcome: Served, now: float) -> tuple[Pool, tuple[Event, ...]]:
+    """A good answer, for all that share the account's limits. Every request comes here, so the pool is made once."""
+    id_ = state.account.id
+    states = {**pool.states, id_: replace(state, served=state.served + 1)}
+    for member in sharing.group(pool, id_):
+        after = rests.well(states[member.account.id], begun=outcome.begun)
+        if outcome.windows or outcome.extra_usage:
+            after = plan.read(after, outcome.windows, outcome.extra_usage, now)
+        states[member.account.id] = after
+    return _kept_to_plan(replace(pool, states=states), (), id_, now)
 
 
 def _upstream_failed(pool: Pool, state: AccountState, now: float) -> tuple[Pool, tuple[Event, ...]]:
@@ -379,14 +399,18 @@ def forgiven(state: AccountState) -> AccountState:
 
 
 def _read(
-    pool: Pool, events: tuple[Event, ...], id_: AccountId, told: Served | QuotaSpent | Throttled, now: float
+    pool: Pool, events: tuple[Event, ...], id_: AccountId, told: QuotaSpent | Throttled, now: float
 ) -> tuple[Pool, tuple[Event, ...]]:
-    """Fold in what an answer told of its account's quota, for all that share it; `events` go on.
+    """Fold in what a refusal told of its account's quota, for all that share it; `events` go on.
 
     An account that is kept to its plan rests when it has spent it, or a model's part of it.
     """
     for state in sharing.group(pool, id_) if told.windows or told.extra_usage else ():
         pool = with_state(pool, plan.read(state, told.windows, told.extra_usage, now))
+    return _kept_to_plan(pool, events, id_, now)
+
+
+def _kept_to_plan(pool: Pool, events: tuple[Event, ...], id_: AccountId, now: float) -> tuple[Pool, tuple[Event, ...]]:
     pool, kept = rests.keep_to_plan(pool, id_, now)
     return pool, events + kept + _all_spent(pool, id_, kept, now)
 
@@ -400,6 +424,8 @@ def _rest(
 
 def _all_spent(pool: Pool, id_: AccountId, begun: Sequence[Event], now: float) -> tuple[Event, ...]:
     """What is to be said when nobody is left after rests began."""
+    if not begun:
+        return ()
     state = pool.state(id_)
     events: list[Event] = []
     for family in dict.fromkeys(event.family for event in begun if isinstance(event, CooldownStarted)):

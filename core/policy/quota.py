@@ -24,6 +24,8 @@ def merge(known: Iterable[QuotaWindow], seen: Iterable[QuotaWindow]) -> tuple[Qu
 
 def news(before: AccountState, after: AccountState) -> bool:
     """Whether what was read of an account says something else than before, and not only the same again."""
+    if after.windows is before.windows and after.extra_usage is before.extra_usage:
+        return False
     known = {(window.name, window.family): window for window in before.windows}
     of_windows = any(_differs(known.get((window.name, window.family)), window) for window in after.windows)
     return of_windows or _said(before.extra_usage) != _said(after.extra_usage)

@@ -106,18 +106,17 @@ def cut(rest: Cooldown, now: float) -> Cooldown:
     return replace(rest, until_at=min(rest.until_at, now + LONGEST_REST_S))
 
 
-def well(pool: Pool, id_: AccountId, *, begun: bool = False) -> Pool:
-    """A good answer ends the row of failures, for all that share its account's limits, and a rest that it was to test.
+def well(state: AccountState, *, begun: bool = False) -> AccountState:
+    """A good answer ends the account's row of failures, and a rest that it was to test.
 
     Only such: an answer that was on its way when the rest began says nothing about it. One that has only `begun` may
     still fail, as those before it did.
     """
-    for state in sharing.group(pool, id_):
-        kept = tuple(c for c in state.cooldowns if not c.asked)
-        row = state.upstream_failures if begun else 0
-        if state.failures or row != state.upstream_failures or kept != state.cooldowns:
-            pool = with_state(pool, replace(state, failures=0, upstream_failures=row, cooldowns=kept))
-    return pool
+    row = state.upstream_failures if begun else 0
+    if not (state.cooldowns or state.failures or row != state.upstream_failures):
+        return state
+    kept = tuple(c for c in state.cooldowns if not c.asked)
+    return replace(state, failures=0, upstream_failures=row, cooldowns=kept)
 
 
 def upstream_failed(state: AccountState, now: float) -> tuple[AccountState, Cooldown | None]:

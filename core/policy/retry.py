@@ -7,6 +7,8 @@ Pure: outcome and what was already spent in, the next step out.
 from dataclasses import dataclass
 from typing import assert_never
 
+import msgspec
+
 from core.model import (
     AccountRefused,
     ClientLeft,
@@ -37,8 +39,7 @@ MIN_RETRIES = 3
 CONNECT_WAITS_S = (0.2, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(msgspec.Struct, frozen=True):
     """What one client request has used up so far. The attempt that is judged is included."""
 
     attempts: int = 1

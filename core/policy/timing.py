@@ -49,7 +49,8 @@ def paced(before: QuotaWindow | None, after: QuotaWindow) -> QuotaWindow:
     """
     length = length_s(after)
     if length is None or after.utilization is None:
-        return replace(after, rate=before.rate if before else None)
+        kept = before.rate if before else None
+        return after if kept == after.rate else replace(after, rate=kept)
     if before is None or before.rate is None or before.utilization is None:
         return replace(after, rate=_mean_rate(after, length))
     passed_s = max(0.0, after.seen_at - before.seen_at)

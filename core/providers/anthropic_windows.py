@@ -7,6 +7,7 @@ remains of a limit, and RFC 3339); only fractions and Unix seconds leave.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from core.model import ModelFamily, QuotaWindow, WindowStatus
@@ -47,34 +48,46 @@ _LIMIT_KINDS = {"session": "5h", "weekly_all": "7d"}
 
 def header_windows(headers: Headers, now: float) -> tuple[QuotaWindow, ...]:
     """The windows in an answer's headers, in their order there: unified ones (OAuth) and buckets (API keys)."""
+    return tuple([_window(headers, place, now) for place in _places(headers.names)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A window that answers tell of, and the header of each of its fields; `b""` for a field that they lack."""
+
+    name: str
+    scope: ModelFamily | None
+    reset: bytes = b""
+    limit: bytes = b""
+    remaining: bytes = b""
+    utilization: bytes = b""
+    surpassed_threshold: bytes = b""
+    status: bytes = b""
+
+
+@lru_cache(maxsize=64)  # an account's answers come with the same names again and again
+def _places(names: tuple[bytes, ...]) -> tuple[_Place, ...]:
+    """The windows in headers of these names, in their order there."""
     found: dict[str, dict[str, bytes]] = {}
-    for name in headers:
-        if name.startswith(RATE_LIMIT_PREFIX) and (place := _place(name)):
-            found.setdefault(place[0], {})[place[1]] = headers.get(name) or b""
-    return tuple(_window(name, fields, now) for name, fields in found.items())
+    for name in names:
+        if match := _FIELD.fullmatch(name):
+            window, field = match["window"] or match["bucket"], match["field"] or match["part"]
+            fields = found.setdefault(window.decode("latin-1"), {})
+            fields[field.decode("ascii").replace("-", "_")] = name
+    return tuple(_Place(name, scope_of(name), **fields) for name, fields in found.items())
 
 
-@lru_cache(maxsize=256)  # the same dozen names come with every answer
-def _place(name: bytes) -> tuple[str, str] | None:
-    """The window and the field that a header is about."""
-    match = _FIELD.fullmatch(name)
-    if match is None:
-        return None
-    window, field = match["window"] or match["bucket"], match["field"] or match["part"]
-    return window.decode("latin-1"), field.decode("latin-1")
-
-
-def _window(name: str, fields: Mapping[str, bytes], now: float) -> QuotaWindow:
-    resets_at = moment(fields.get("reset"), now)
-    if "limit" in fields or "remaining" in fields:
-        limit, remaining = number(fields.get("limit")), number(fields.get("remaining"))
+def _window(headers: Headers, place: _Place, now: float) -> QuotaWindow:
+    resets_at = moment(headers.get(place.reset), now)
+    if place.limit or place.remaining:
+        limit, remaining = number(headers.get(place.limit)), number(headers.get(place.remaining))
         spent = 1 - remaining / limit if limit and remaining is not None else None
-        return QuotaWindow(name, spent, resets_at, seen_at=now)
-    utilization = number(fields.get("utilization"))
+        return QuotaWindow(place.name, spent, resets_at, seen_at=now)
+    utilization = number(headers.get(place.utilization))
     if utilization is None:
-        utilization = number(fields.get("surpassed-threshold"))  # then it is at least this much
-    status = _STATUSES.get(fields.get("status", b""), WindowStatus.UNKNOWN)
-    return QuotaWindow(name, utilization, resets_at, status, scope_of(name), now)
+        utilization = number(headers.get(place.surpassed_threshold))  # then it is at least this much
+    status = _STATUSES.get(headers.get(place.status) or b"", WindowStatus.UNKNOWN)
+    return QuotaWindow(place.name, utilization, resets_at, status, place.scope, now)
 
 
 def scope_of(name: str) -> ModelFamily | None:

@@ -6,6 +6,7 @@ A provider reads and writes wire formats. It sends nothing and remembers nothing
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -166,12 +167,16 @@ def moment(value: object, now: float) -> float | None:
 
     More than a year ahead is nonsense too: nobody rests on the strength of a mistake in a date.
     """
+    at = _point(value) if isinstance(value, (int, float, str, bytes)) else None
+    return at if at is not None and 0 < at < now + _SANE_AHEAD_S else None
+
+
+@lru_cache(maxsize=1024, typed=True)  # answer after answer names the same resets
+def _point(value: float | str | bytes) -> float | None:
     at = number(value)
     if at is None:
-        at = _iso_date(value)
-    elif at > _MILLISECONDS_FROM:
-        at /= 1000
-    return at if at is not None and 0 < at < now + _SANE_AHEAD_S else None
+        return _iso_date(value)
+    return at / 1000 if at > _MILLISECONDS_FROM else at
 
 
 def _iso_date(value: object) -> float | None:

@@ -115,7 +115,7 @@ def _stops_before_client(name: bytes) -> bool:
 def _named_by_connection(headers: Headers) -> Collection[bytes]:
     """The headers that `connection` declares to be hop-by-hop, other than those that are so anyway."""
     value = headers.get(b"connection")
-    if value is None:
+    if value is None or value == b"keep-alive":
         return ()
     tokens = [token.strip() for token in value.lower().split(b",")]
     return [token for token in tokens if token != b"close" and token not in _HOP_BY_HOP]

@@ -25,10 +25,10 @@ class AnthropicUsage(msgspec.Struct):
     def onto(self, before: Usage) -> Usage:
         """What it names replaces what was counted before: the counts are cumulative."""
         return Usage(
-            input=_first(self.input_tokens, before.input),
-            output=_first(self.output_tokens, before.output),
-            cache_read=_first(self.cache_read_input_tokens, before.cache_read),
-            cache_write=_first(self.cache_creation_input_tokens, before.cache_write),
+            before.input if self.input_tokens is None else self.input_tokens,
+            before.output if self.output_tokens is None else self.output_tokens,
+            before.cache_read if self.cache_read_input_tokens is None else self.cache_read_input_tokens,
+            before.cache_write if self.cache_creation_input_tokens is None else self.cache_creation_input_tokens,
         )
 
 
