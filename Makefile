@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCKS := packaging/requirements
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test lint format test-clients test-desktop test-desktop-slow test-crash bench-choose bench-policy bench-start catalogue desktop-packages package test-package lock icons clean
+.PHONY: help run demo test lint format test-clients test-desktop test-desktop-slow test-crash test-soak test-faults bench bench-peers bench-profile bench-choose bench-policy bench-start catalogue docs desktop-packages bench-packages package test-package lock icons clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,8 +41,26 @@ test-desktop-slow: $(VENV)/test desktop-packages slow-desktop-packages  ## the s
 test-crash: $(VENV)/test desktop-packages  ## minutes of kills, full disks and damage (a short part is in `test`)
 	$(BIN)/python -m pytest tests/crash -m crash
 
+test-faults: $(VENV)/test  ## the whole fault matrix, random scripts, and every call failing once (minutes; FAULT_TABLE=write puts the figures into docs)
+	$(BIN)/python -m pytest tests/faults -m "faults or not faults"
+
+test-soak: $(VENV)/test  ## half an hour of traffic under faults (SOAK_MINUTES=10: shorter), 200 starts and stops
+	$(BIN)/python -m pytest tests/soak -m soak
+
 catalogue: $(VENV)/test  ## gather what Tidegate says for translators, and compile what they wrote
 	$(BIN)/python -m tests.catalogue
+
+docs: $(VENV)/test  ## write the pages that come from the code: settings, commands, figures
+	$(BIN)/python -m tests.reference
+
+bench: $(VENV)/test bench-packages  ## how fast Tidegate is, beside nginx and no proxy (minutes; BENCH=--docs puts it into the documentation)
+	$(BIN)/python -m tests.bench.speed $(BENCH)
+
+bench-peers: $(VENV)/test bench-packages  ## the same in short beside other proxies, which it installs into build/bench
+	$(BIN)/python -m tests.bench.speed --peers $(BENCH)
+
+bench-profile: $(VENV)/test bench-packages  ## what dominates a request, function by function (minutes)
+	$(BIN)/python -m tests.bench.speed.profiling $(BENCH)
 
 bench-policy: $(VENV)/test  ## every strategy on simulated accounts, against perfect foresight
 	$(BIN)/python -m tests.bench.policy
@@ -63,6 +81,9 @@ test-package: $(VENV)/test desktop-packages package  ## build the packages, inst
 
 desktop-packages:  # what the desktop tests need from the distribution
 	@packaging/desktop-packages
+
+bench-packages:  # a C compiler and nginx
+	@packaging/bench-packages
 
 slow-desktop-packages:  # whole desktops: 1.5 GB
 	@packaging/slow-desktop-packages

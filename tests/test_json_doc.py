@@ -15,10 +15,11 @@ import pytest
 
 from core.autostart import Status
 from core.cli import main
+from core.connection_care import Program
 from core.doctor.judge import Row
 from core.logs import Entry
 from core.model import AccountView, Snapshot
-from core.orders import AccountInfo, Explanation, Imported, Recounted, UsageReport
+from core.orders import AccountInfo, Explanation, Imported, QuotaReport, Recounted, RequestsReport, UsageReport
 
 DOC = (Path(__file__).parents[1] / "docs" / "json.md").read_text(encoding="utf-8")
 ANSWERS = (
@@ -28,6 +29,9 @@ ANSWERS = (
     Explanation,
     Recounted,
     UsageReport,
+    QuotaReport,
+    RequestsReport,
+    Program,
     Imported,
     Status,
     Row,
@@ -46,8 +50,10 @@ def said(kind: Any) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(said, inner))
-    if origin is tuple:
+    if origin is tuple and inner[-1] is ...:
         return f"list of {said(inner[0])}"
+    if origin is tuple:
+        return f"pair: {' and '.join(map(said, inner))}"
     if origin is typing.Literal:
         return " · ".join(f"`{value}`" for value in inner)
     if origin is not None:
