@@ -1,54 +1,45 @@
-"""Point a program at Tidegate by changing its settings, and undo it, also when Tidegate is gone or was killed.
+"""Point a program at Tidegate by changing its settings: for command line, menu and status page alike.
 
 First it is said what would change, then it is done key by key: everything else in the file stays as it is. How the file
-was is kept beside Tidegate's own files until it is undone, and so is what was written, as digests: a value that the
-person has changed since stays theirs. The record is on the disk before the file is touched.
+was is kept beside Tidegate's own files until it is undone, and the record of what is written is on the disk before the
+file is touched.
 """
 
 import contextlib
-import hashlib
 import json
-import logging
 import os
-import signal
-import stat
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from core.client_run import tried
+from core.clients import CLIENTS, VARIABLES, Client, Offered, additions, entry, places
+from core.clients.base import Form, Setting
+from core.config import new_local_key
+from core.connected import (
+    KEPT_DIGESTS,
+    Record,
+    Write,
+    keep,
+    keep_original,
+    mode,
+    original,
+    read,
+    readable,
+    records,
+    text_sha256,
+    value_sha256,
+)
+from core.errors import TidegateError, UsageError
+from core.files import Paths, make_folder, write_atomic
+from core.local_keys import digest
+from core.undoing import undo_entry, without, without_ours
 
-from core import jsonc, programs
-from core.clients import CLIENTS, VARIABLES, Client, Offered, additions, entry, places, printed
-from core.clients.base import Form, Setting, environment
-from core.errors import NothingToDo, TidegateError
-from core.files import OWNER_ONLY, OWNER_ONLY_DIR, Paths, write_atomic
-from core.local_keys import PREFIX
-
-Write = Callable[[Path, bytes], None]
-
-log = logging.getLogger(__name__)
-
-KEPT_DIGESTS = 3
-TRY_S = 2.0
-MAX_FILE_BYTES = 4 * 1024 * 1024
-
-
-_NOTHING = Offered("", "")
-"""To ask a client which settings it has."""
-
-
-class Record(msgspec.Struct, frozen=True):
-    """One connected program: where its settings are, what was written, and how the file was."""
-
-    file: str
-    address: str
-    wrote_sha256: str
-    keys: dict[str, tuple[str, ...]]
-    """Digests of the values that were written last, by their path as JSON: a crash may have kept one from the file."""
-    mode: int = OWNER_ONLY
+Know = Callable[[str], str]
+"""Know a program by this digest of its key from now on (empty: by none). Returns the digest of before."""
+Models = Callable[[str], Mapping[str, str]]
+"""The models that whoever has this key is offered: their names by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,371 +74,156 @@ class Plan:
     record: Record = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What connecting a program has done, and what keeps it from working, in words; empty when it works."""
+
+    plans: tuple[Plan, ...]
+    problem: str
+
+
 def here() -> Where:
     """The programs of the person who runs this process."""
-    return Where(Path.home(), {name: os.environ[name] for name in VARIABLES if name in os.environ})
+    environ = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    with contextlib.suppress(OSError):  # the folder is gone: what is in each project cannot be connected
+        environ.setdefault("PWD", str(Path.cwd()))
+    return Where(Path.home(), environ)
 
 
-# --- connect ---------------------------------------------------------------------------------------
+def known(name: str) -> Client:
+    """The program of this name. Raises UsageError when there is none."""
+    if name not in CLIENTS:
+        raise UsageError(f"There is no program {name!r}", f"One of: {', '.join(CLIENTS)}.")
+    return CLIENTS[name]
+
+
+def entries(paths: Paths, name: str, wanted: Sequence[str] = ()) -> tuple[str, ...]:
+    """A program, and what is to be added to it: what is wanted, and what it was connected with before.
+
+    Raises UsageError when there is no such program, or when it cannot have what is wanted.
+    """
+    program, possible, connected = known(name), additions(name), records(paths)
+    for missing in (addition for addition in wanted if addition not in possible):
+        can = ", ".join(other for other in CLIENTS if missing in additions(other))
+        raise UsageError(f"{program.name} cannot have --{missing}", f"That is for {can}.")
+    return (name, *(its_name for addition, its_name in possible.items() if addition in wanted or its_name in connected))
+
+
+# --- what would change -----------------------------------------------------------------------------
+
+
+def plans(paths: Paths, names: Sequence[str], where: Where, offered: Offered) -> tuple[Plan, ...]:
+    """What connecting a program would change, with what is added to it. Touches nothing. Raises TidegateError."""
+    return tuple(plan(paths, name, where, offered) for name in names)
 
 
 def plan(paths: Paths, name: str, where: Where, offered: Offered) -> Plan:
-    """What connecting a program would change. Touches nothing. Raises TidegateError when its settings do not read."""
+    """The same for one file. Raises TidegateError when it does not read."""
     client = entry(name)
-    file = _place(client, where)
+    file = place(client, where)
     form = client.form(str(file))
-    text, record = _read(file), _records(paths).get(name)
-    with _readable(file):
-        original = text
-        if text is not None and record and Path(record.file) == file:
-            original = _undone(text, record, _original(paths, name), client, form)[0]
+    text, record = read(file), records(paths).get(name)
+    if record and Path(record.file) != file:
+        if Path(record.file).exists():  # its own settings would be lost
+            program = next(program for program in CLIENTS if name in {program, *additions(program).values()})
+            raise TidegateError(f"{client.name} is connected by {record.file}", f"First: tidegate undo {program}")
+        record = None
+    with readable(file):
+        before = text
+        if text is not None and record:
+            before = without(text, record, original(paths, name), client, form)[0]
         elif text is not None:
-            original = _without_ours(text, client, form)
+            before = without_ours(text, client, form)
         settings = client.settings(offered)
-        after, changes = original or "", []
+        after, changes = before or "", list[Change]()
         for setting in settings:
-            there, before = form.get(after, setting.path)
-            value = setting.merged(before if there else None, setting.value)
-            after = form.put(after, setting.path, value)
-            if not there or before != value:
-                shown = _shown(before, secret=setting.secret) if there else "not set"
-                changes.append(Change(".".join(setting.path), shown, _shown(value, secret=setting.secret)))
+            there, value = form.get(after, setting.path)
+            ours = setting.merged(value if there else None, setting.value)
+            after = form.put(after, setting.path, ours)
+            changes += _change(setting, *form.get(text or "", setting.path), ours)
         keys = _keys(form, after, settings, record.keys if record else {})
-        notes = client.notes(lambda *path: form.get(original or "", path)[0], where.environ)
-    mode = record.mode if record and Path(record.file) == file else _mode(file)
-    made = Record(str(file), offered.address, _sha256(after), keys, mode)
-    return Plan(name, file, tuple(changes), tuple(notes), original, after, made)
+        notes = client.notes(lambda *path: form.get(before or "", path)[1], where.environ)
+    made = Record(str(file), offered.address, text_sha256(after), keys, record.mode if record else mode(file))
+    return Plan(name, file, tuple(changes), tuple(notes), before, after, made)
+
+
+def place(client: Client, where: Where) -> Path:
+    """Where a program's settings are, or would be. Raises TidegateError when nobody can tell."""
+    candidates = [Path(found) for found in places(client, str(where.home), where.environ)]
+    if not candidates:
+        raise TidegateError(f"There is no place for the settings of {client.name}", "Go to a folder that is there.")
+    existing = (file for file in candidates if file.exists())
+    near = (file for file in candidates if file.parent.exists())
+    return next(existing, None) or next(near, None) or candidates[0]
+
+
+def _change(setting: Setting, there: bool, now: Any, ours: Any) -> Iterator[Change]:
+    """What becomes of a setting, unless it stays as it is."""
+    if there and now == ours:
+        return
+    before = "not set" if not there else "a key" if setting.secret else _shown(now)
+    after = _shown(ours) if not setting.secret else "a new key" if there else "a key"
+    yield Change(".".join(setting.path), before, after)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _keys(
+    form: Form, text: str, settings: Sequence[Setting], before: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """The digests of what is written now, after those of before."""
+    names = {json.dumps(setting.path): value_sha256(form.get(text, setting.path)[1]) for setting in settings}
+    return {name: (*before.get(name, ()), ours)[-KEPT_DIGESTS:] for name, ours in names.items()}
+
+
+# --- doing it --------------------------------------------------------------------------------------
+
+
+def connect(paths: Paths, names: Sequence[str], where: Where, offered: Offered, *, know: Know, models: Models) -> Deed:
+    """Point a program at Tidegate with a key of its own, add to it what `names` has after it, and try the key.
+
+    The key is good before it is written; when it cannot be written, the program's key of before is good again. Entries
+    that share a file with the program are done on top of it, and undone before it. Raises TidegateError.
+    """
+    program, *added = names
+    file = plans(paths, names, where, offered)[0].file  # what does not read is told before anything changes
+    for name in reversed(added):
+        if name in records(paths) and Path(records(paths)[name].file) == file:
+            undo_entry(paths, name)
+    key = new_local_key()
+    before = know(digest(key))
+    full = replace(offered, key=key, models=models(key) if program == "opencode" else {})
+    try:
+        done = [_done(paths, program, where, full)]
+    except TidegateError:
+        know(before)
+        raise
+    for name in added:
+        try:
+            done.append(_done(paths, name, where, full))
+        except TidegateError as exc:
+            hint = f"{entry(program).name} is connected, but without this. Make the file writable, then connect again."
+            raise TidegateError(exc.title, hint) from exc
+    return Deed(tuple(done), tried(full))
+
+
+def _done(paths: Paths, name: str, where: Where, offered: Offered) -> Plan:
+    made = plan(paths, name, where, offered)
+    carry_out(paths, made)
+    return made
 
 
 def carry_out(paths: Paths, made: Plan, write: Write = write_atomic) -> None:
     """Do what a plan says. Raises TidegateError, and then the program's file is untouched."""
     try:
-        _keep_original(paths, made, write)
-        _save(paths, {**_records(paths), made.client: made.record}, write)
-        made.file.parent.mkdir(parents=True, exist_ok=True)
+        keep_original(paths, made.client, made.original, write)
+        keep(paths, made.client, made.record, write)
+        make_folder(made.file.parent)
         write(made.file, made.text.encode())  # 0600: it holds a key from now on
     except OSError as exc:
         raise TidegateError(
             f"Cannot write {exc.filename or made.file}: {exc.strerror or exc}",
             "Nothing was changed. Make the file writable, or merge it by hand: `tidegate connect NAME --print`.",
         ) from exc
-
-
-def carry_out_together(paths: Paths, names: Sequence[str], where: Where, offered: Offered) -> None:
-    """Connect a program, and what is added to it. Raises TidegateError.
-
-    Two of them may share a file: each is done on top of the one before, and undone before it.
-    """
-    for name in reversed(names[1:]):
-        if name in _records(paths):
-            _undo(paths, name)
-    program, *added = names
-    carry_out(paths, plan(paths, program, where, offered))
-    for name in added:
-        try:
-            carry_out(paths, plan(paths, name, where, offered))
-        except TidegateError as exc:
-            hint = f"{entry(program).name} is connected, but without this. Make the file writable, then connect again."
-            raise TidegateError(exc.title, hint) from exc
-
-
-def connected(paths: Paths) -> Mapping[str, Record]:
-    """The programs that are connected."""
-    return _records(paths)
-
-
-def still_ours(name: str, record: Record) -> bool | None:
-    """Whether a program's settings are all as they were written; None when its file is gone. Raises TidegateError."""
-    file = Path(record.file)
-    text = _read(file)
-    if text is None:
-        return None
-    form = entry(name).form(str(file))
-    with _readable(file):
-        now = ((form.get(text, json.loads(path_json)), ours) for path_json, ours in record.keys.items())
-        return all(there and _digest(value) in ours for (there, value), ours in now)
-
-
-def moved_to(paths: Paths, address: str) -> tuple[str, ...]:
-    """Tidegate listens elsewhere now: point there the programs that pointed to it, each with the key that it has.
-
-    Returns their names. What the person has changed since stays. Never raises: what cannot be changed is logged.
-    """
-    moved = []
-    try:
-        records = _records(paths)
-    except TidegateError as exc:
-        log.warning("connected programs may point elsewhere: %s. %s", exc.title, exc.hint)
-        return ()
-    for name, record in records.items():
-        if record.address == address or name not in CLIENTS:  # what is added to a program holds no address
-            continue
-        try:
-            if _repoint(paths, name, record, address):
-                moved.append(name)
-        except (TidegateError, OSError, ValueError) as exc:
-            log.warning("%s still points to %s: %s", CLIENTS[name].name, record.address, exc)
-    return tuple(moved)
-
-
-def _repoint(paths: Paths, name: str, record: Record, address: str) -> bool:
-    file = Path(record.file)
-    form, text = CLIENTS[name].form(str(file)), _read(file)
-    if text is None:
-        return False
-    keys = dict(record.keys)
-    for path_json, ours in record.keys.items():
-        path = json.loads(path_json)
-        there, value = form.get(text, path)
-        if there and _digest(value) in ours:
-            value = json.loads(json.dumps(value).replace(record.address, address))
-            text, keys[path_json] = form.put(text, path, value), (*ours, _digest(value))[-KEPT_DIGESTS:]
-    _save(
-        paths,
-        {
-            **_records(paths),
-            name: msgspec.structs.replace(record, address=address, keys=keys, wrote_sha256=_sha256(text)),
-        },
-    )
-    write_atomic(file, text.encode())
-    return True
-
-
-def tried(offered: Offered) -> str:
-    """What keeps the address from answering to this key, in words; empty when it does."""
-    import httpx  # noqa: PLC0415 - most callers have no need of it
-
-    try:
-        answer = httpx.head(f"{offered.address}/", headers={"x-api-key": offered.key}, timeout=TRY_S, trust_env=False)
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return f"Nothing answers at {offered.address} yet. Start Tidegate: `tidegate`, or `tidegate serve`."
-    return "" if answer.is_success else f"{offered.address} does not take the key: another Tidegate listens there."
-
-
-def run(command: Sequence[str], offered: Offered) -> int:
-    """Run a program to its end with Tidegate in its environment, and in no file. Returns its exit code.
-
-    Raises TidegateError when it cannot be started.
-    """
-    environ = programs.environment()
-    environ.pop("ANTHROPIC_API_KEY", None)  # two credentials would be one too many
-    environ |= environment(offered)
-    opencode = jsonc.read(printed(CLIENTS["opencode"], offered))
-    environ["OPENCODE_CONFIG_CONTENT"] = json.dumps({"provider": opencode["provider"]})
-    try:
-        with _theirs_to_interrupt():
-            return subprocess.run(command, env=environ, check=False).returncode  # noqa: S603 - what the person typed
-    except OSError as exc:
-        raise TidegateError(f"Cannot start {command[0]}: {exc.strerror or exc}", "Is it installed?") from exc
-
-
-@contextlib.contextmanager
-def _theirs_to_interrupt() -> Iterator[None]:
-    """Ctrl-C is for the program: it may ask first, or only end what it is doing."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN if os.name == "nt" else lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-# --- undo ------------------------------------------------------------------------------------------
-
-
-def undo(paths: Paths, name: str) -> tuple[str, ...]:
-    """Give a program's settings back as they were, with what was added to it. Returns what could not be undone.
-
-    Raises NothingToDo when it is not connected, TidegateError when its file cannot be read or written: then it stays
-    connected.
-    """
-    belonging = {name, *additions(name).values()}
-    names = [known for known in reversed(list(_records(paths))) if known in belonging]
-    if not names:
-        raise NothingToDo(f"{CLIENTS[name].name if name in CLIENTS else name} is not connected")
-    return tuple(said for known in names for said in _undo(paths, known))
-
-
-def _undo(paths: Paths, name: str) -> tuple[str, ...]:
-    records = dict(_records(paths))
-    record = records.pop(name)
-    file = Path(record.file)
-    form, text, original = entry(name).form(str(file)), _read(file), _original(paths, name)
-    left: tuple[str, ...] = ()
-    try:
-        if text is not None:
-            with _readable(file):
-                back, left = _undone(text, record, original, entry(name), form)
-            _give_back(file, back, record)
-        _save(paths, records)
-        _original_file(paths, name).unlink(missing_ok=True)
-    except OSError as exc:
-        raise TidegateError(
-            f"Cannot write {exc.filename or file}: {exc.strerror or exc}", "Make it writable, then undo again."
-        ) from exc
-    return left
-
-
-def _give_back(file: Path, text: str | None, record: Record) -> None:
-    if text is None:
-        file.resolve().unlink(missing_ok=True)
-        return
-    write_atomic(file, text.encode())
-    file.resolve().chmod(record.mode)
-
-
-def _undone(
-    text: str, record: Record, original: str | None, client: Client, form: Form
-) -> tuple[str | None, tuple[str, ...]]:
-    """The text without what we wrote: byte for byte the original one, if nobody has touched it since."""
-    if _sha256(text) == record.wrote_sha256:
-        return original, ()
-    shapes = {json.dumps(setting.path): setting for setting in client.settings(_NOTHING)}
-    left = []
-    for path_json, ours in reversed(record.keys.items()):
-        path, shape = json.loads(path_json), shapes.get(path_json)
-        there, now = form.get(text, path)
-        was_there, before = form.get(original or "", path)
-        if not there or (was_there and now == before):
-            continue
-        if _digest(now) in ours:
-            text = form.put(text, path, before) if was_there else _dropped(text, path, original or "", form)
-        elif shape and shape.parted:
-            rest = shape.parted(now, shape.value)
-            text = _dropped(text, path, original or "", form) if rest is None else form.put(text, path, rest)
-        else:
-            left.append(f"{'.'.join(path)} was changed since and stays as it is")
-    return text, tuple(left)
-
-
-def _dropped(text: str, path: Sequence[str], original: str, form: Form) -> str:
-    """The text without a setting, and without the objects around it that were made for it and are empty now."""
-    text = form.drop(text, path)
-    for depth in range(len(path) - 1, 0, -1):
-        there, value = form.get(text, path[:depth])
-        if not there or value != {} or form.get(original, path[:depth])[0]:
-            break
-        text = form.drop(text, path[:depth])
-    return text
-
-
-def _without_ours(text: str, client: Client, form: Form) -> str:
-    """The text without settings that an earlier Tidegate has left: they must never be kept as the person's own."""
-    settings = client.settings(_NOTHING)
-    if not any(_is_ours(setting, *form.get(text, setting.path)) for setting in settings):
-        return text
-    for setting in reversed(settings):
-        now = form.get(text, setting.path)[1]
-        rest = setting.parted(now, setting.value) if setting.parted else None
-        text = _dropped(text, setting.path, "", form) if rest is None else form.put(text, setting.path, rest)
-    return text
-
-
-def _is_ours(setting: Setting, there: bool, value: Any) -> bool:
-    return there and (setting.ours(value) or (setting.secret and _is_our_key(value)))
-
-
-def _is_our_key(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(isinstance(entry, dict) and _is_our_key(entry.get("value")) for entry in value)
-    return isinstance(value, str) and value.startswith(PREFIX.decode())
-
-
-# --- files -----------------------------------------------------------------------------------------
-
-
-def _place(client: Client, where: Where) -> Path:
-    candidates = [Path(place) for place in places(client, str(where.home), where.environ)]
-    existing = (file for file in candidates if file.exists())
-    near = (file for file in candidates if file.parent.exists())
-    return next(existing, None) or next(near, None) or candidates[0]
-
-
-def _read(file: Path) -> str | None:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise TidegateError(f"{file} is too large to be settings", "Look at it; nothing was changed.")
-        return content.decode()
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise TidegateError(f"Cannot read {file}: {exc.strerror or exc}", "Make it readable, then try again.") from exc
-    except UnicodeDecodeError as exc:
-        raise TidegateError(f"{file} is not text in UTF-8", "Save it as UTF-8, then try again.") from exc
-
-
-@contextlib.contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as exc:
-        raise TidegateError(f"{file} does not read: {exc}", "Mend it there first; nothing was changed.") from exc
-
-
-def _mode(file: Path) -> int:
-    try:
-        return stat.S_IMODE(file.stat().st_mode)
-    except OSError:
-        return OWNER_ONLY
-
-
-def _records(paths: Paths) -> Mapping[str, Record]:
-    try:
-        return msgspec.json.decode(paths.connected.read_bytes(), type=dict[str, Record])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.DecodeError) as exc:
-        raise TidegateError(
-            f"{paths.connected} does not read: {exc}",
-            f"The programs' own settings as they were are in {paths.originals}.",
-        ) from exc
-
-
-def _save(paths: Paths, records: Mapping[str, Record], write: Write = write_atomic) -> None:
-    paths.create()
-    if records:
-        write(paths.connected, msgspec.json.format(msgspec.json.encode(dict(records))) + b"\n")
-    else:
-        paths.connected.unlink(missing_ok=True)
-
-
-def _original_file(paths: Paths, name: str) -> Path:
-    return paths.originals / name
-
-
-def _original(paths: Paths, name: str) -> str | None:
-    return _read(_original_file(paths, name))
-
-
-def _keep_original(paths: Paths, made: Plan, write: Write) -> None:
-    paths.create()
-    paths.originals.mkdir(mode=OWNER_ONLY_DIR, exist_ok=True)
-    kept = _original_file(paths, made.client)
-    if made.original is None:
-        kept.unlink(missing_ok=True)
-    else:
-        write(kept, made.original.encode())
-
-
-def _keys(
-    form: Form, text: str, settings: Sequence[Setting], known: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
-    """The digests of what is written now, after those of before."""
-    names = {json.dumps(setting.path): _digest(form.get(text, setting.path)[1]) for setting in settings}
-    return {name: (*known.get(name, ()), ours)[-KEPT_DIGESTS:] for name, ours in names.items()}
-
-
-# --- values ----------------------------------------------------------------------------------------
-
-
-def _shown(value: Any, *, secret: bool) -> str:
-    return "a key" if secret else json.dumps(value, ensure_ascii=False)
-
-
-def _digest(value: Any) -> str:
-    return _sha256(json.dumps(value, sort_keys=True))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

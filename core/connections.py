@@ -1,18 +1,24 @@
 """The programs that use this instance: their keys, and their settings when menu or status page connect one."""
 
-from collections.abc import Callable
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import anyio.from_thread
 import anyio.to_thread
 
-from core import connecting
+from core import autostart, connecting, connection_care, remote
 from core.clients import CLIENTS, Offered
-from core.config import Config, ConfigFile, new_local_key
-from core.connecting import Where
+from core.config import Config, ConfigFile
+from core.connecting import Deed, Plan, Where
 from core.engine import Engine
-from core.errors import NothingToDo, TidegateError, UsageError
+from core.errors import TidegateError
 from core.files import Paths
-from core.local_keys import digest
+from core.orders import ConnectionPlan, PlannedChange
+from core.undoing import undo
+
+log = logging.getLogger(__name__)
 
 
 class Connections:
@@ -27,56 +33,86 @@ class Connections:
         self._where = where
         self._tell()
 
-    async def new_key(self, name: str) -> str:
-        """A key that only this program has, so that history names it and it can be taken back. Raises UsageError."""
-        _known(name)
-        key = new_local_key()
-        await self._know(name, digest(key))
-        return key
+    async def plan(self, name: str) -> tuple[Plan, ...]:
+        """What connecting a program would change, with what is added to it. Changes nothing. Raises TidegateError."""
+        where, offered = self._where(), self._offered()
 
-    async def forget_key(self, name: str) -> None:
-        """The program's key opens nothing any more. Raises NothingToDo."""
-        if name not in self._config.current.client_keys:
-            raise NothingToDo(f"{name} has no key of its own")
-        await self._know(name, None)
+        def planned() -> tuple[Plan, ...]:
+            return connecting.plans(self._paths, connecting.entries(self._paths, name), where, offered)
 
-    async def connect(self, name: str) -> tuple[connecting.Plan, str]:
-        """Point a program at this instance. Returns what was done and what to tell. Raises TidegateError."""
-        if not self._engine.address:
-            raise TidegateError("Tidegate is not listening", "Start it: `tidegate`, or `tidegate serve`.")
-        where, before = self._where(), self._config.current.client_keys.get(name)
-        key = await self.new_key(name)
-        offered = Offered(self._engine.address, key)
-        try:
-            plan = await anyio.to_thread.run_sync(connecting.plan, self._paths, name, where, offered)
-            await anyio.to_thread.run_sync(connecting.carry_out, self._paths, plan)
-        except TidegateError:
-            await self._know(name, before)
-            raise
-        return plan, f"{CLIENTS[name].name} is connected"
+        return await anyio.to_thread.run_sync(planned)
 
-    async def undo(self, name: str) -> str:
-        """Give a program its settings back. Returns what to tell the person. Raises NothingToDo or TidegateError."""
-        _known(name)
-        left = await anyio.to_thread.run_sync(connecting.undo, self._paths, name)
-        if name in self._config.current.client_keys:
-            await self.forget_key(name)
-        return ". ".join([f"{CLIENTS[name].name} has its settings back", *left])
+    async def connect(self, name: str) -> Deed:
+        """Point a program at this instance, with what is added to it. Raises TidegateError."""
+        where, offered = self._where(), self._offered()
 
-    async def _know(self, name: str, sha256: str | None) -> None:
-        """Know the program by this digest of its key from now on; None: by none."""
+        def know(sha256: str) -> str:
+            return anyio.from_thread.run(self.know, name, sha256)
+
+        def models(key: str) -> Mapping[str, str]:
+            return remote.models(self._paths, key)
+
+        def connected() -> Deed:
+            names = connecting.entries(self._paths, name)
+            return connecting.connect(self._paths, names, where, offered, know=know, models=models)
+
+        return await anyio.to_thread.run_sync(connected)
+
+    async def undo(self, name: str) -> tuple[str, ...]:
+        """Give a program its settings back. Returns what could not be undone. Raises NothingToDo or TidegateError."""
+        connecting.known(name)
+        left = await anyio.to_thread.run_sync(undo, self._paths, name)
+        await self.know(name, "")
+        return left
+
+    async def know(self, name: str, sha256: str) -> str:
+        """Know a program by this digest of its key from now on; empty: by none. Returns the digest of before.
+
+        So history names it, and its key can be taken back. Raises UsageError when there is no such program.
+        """
+        connecting.known(name)
+        before = self._config.current.client_keys.get(name, "")
 
         def changed(now: Config) -> Config:
             others = {n: d for n, d in now.client_keys.items() if n != name}
-            return replace(now, client_keys=others if sha256 is None else {**others, name: sha256})
+            return replace(now, client_keys={**others, name: sha256} if sha256 else others)
 
         await self._config.change(changed)
         self._tell()
+        return before
+
+    async def repair(self) -> None:
+        """Finish what a kill has cut short: what each program has in its settings is what counts."""
+        keys = self._config.current.client_keys
+        found = await anyio.to_thread.run_sync(connection_care.repair, self._paths, self._where(), keys)
+        for name, sha256 in found.items():
+            if sha256 == keys.get(name, ""):
+                continue
+            log.info("connecting %s was cut short: %s", name, "its key is known again" if sha256 else "it is undone")
+            try:
+                await self.know(name, sha256)
+            except TidegateError as exc:
+                log.warning("%s: %s", name, exc.title)
+
+    def _offered(self) -> Offered:
+        if not self._engine.address:
+            raise TidegateError("Tidegate is not listening", "Start it: `tidegate`, or `tidegate serve`.")
+        return Offered(self._engine.address, "", command=autostart.installation(self._paths.root, os.environ))
 
     def _tell(self) -> None:
         self._engine.use(tuple(name for name in CLIENTS if name in self._config.current.client_keys))
 
 
-def _known(name: str) -> None:
-    if name not in CLIENTS:
-        raise UsageError(f"There is no program {name!r}", f"One of: {', '.join(CLIENTS)}.")
+def planned(plans: Sequence[Plan]) -> ConnectionPlan:
+    """A program's plan with those of what is added to it, in words."""
+    program, *added = plans
+    changes = [change for plan in plans if plan.file == program.file for change in plan.changes]
+    notes = [note for plan in plans for note in plan.notes]
+    notes += [f"{plan.file} changes as well." for plan in added if plan.file != program.file and plan.changes]
+    return ConnectionPlan(
+        program.client,
+        CLIENTS[program.client].name,
+        str(program.file),
+        tuple(PlannedChange(change.path, change.before, change.after) for change in changes),
+        tuple(notes),
+    )

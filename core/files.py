@@ -81,7 +81,7 @@ class Paths:
         """
         try:
             for folder in (self.root, self.root / "locks"):
-                folder.mkdir(mode=OWNER_ONLY_DIR, parents=True, exist_ok=True)  # a umask only takes away
+                make_folder(folder)
         except OSError as exc:
             raise TidegateError(
                 f"Tidegate cannot use {self.root}: {exc.strerror or exc}", "Choose another folder with --data-dir."
@@ -91,6 +91,16 @@ class Paths:
 def default_paths() -> Paths:
     """The installation of this user."""
     return Paths(Path(platformdirs.user_data_dir("tidegate", appauthor=False)))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, all for their owner only. Raises OSError.
+
+    `mkdir(parents=True)` makes those above by the umask alone, and whoever may write in one can replace what is in it.
+    """
+    if not folder.parent.exists():
+        make_folder(folder.parent)
+    folder.mkdir(mode=OWNER_ONLY_DIR, exist_ok=True)  # a umask only takes away
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -111,6 +121,15 @@ def write_atomic(path: Path, content: bytes) -> None:
             Path(name).unlink()
         raise
     sync_folder(target.parent)
+
+
+def unfinished(path: Path) -> tuple[Path, ...]:
+    """What `write_atomic` may have left beside `path` when its process was killed. Raises OSError."""
+    target = path.resolve()
+    if not target.parent.exists():
+        return ()
+    names = ((_UNFINISHED.fullmatch(entry.name), entry) for entry in target.parent.iterdir())
+    return tuple(entry for match, entry in names if match and match[1] == target.name)
 
 
 def move_aside(path: Path) -> Path:
@@ -156,6 +175,11 @@ def instance_lock(paths: Paths) -> FileLock:
         raise InstanceRunning(
             f"Another Tidegate is using {paths.root}",
             "Use its tray icon or `tidegate status`; or give this one its own folder with --data-dir.",
+        ) from exc
+    except OSError as exc:
+        raise TidegateError(
+            f"{paths.instance_lock} cannot be locked: {exc.strerror or exc}",
+            "Check the folder's permissions and the disk.",
         ) from exc
     _remove_unfinished(paths)
     return lock

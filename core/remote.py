@@ -24,6 +24,8 @@ CONNECT_S = 2.0
 """It is on this machine: it answers at once or not at all."""
 ANSWER_S = 60.0
 """A sign-in asks the provider, a keychain may ask the person."""
+MODELS_S = 10.0
+"""Somebody waits for a program to be connected, and without an answer there is a list of old."""
 HEARTBEAT_S = 30.0
 _ERRORS = {kind.exit_code: kind for kind in (TidegateError, UsageError, NothingToDo)}
 
@@ -65,21 +67,22 @@ def announce(paths: Paths, running: Running) -> None:
 
 def withdraw(paths: Paths) -> None:
     """This instance ends."""
-    paths.running.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # what stays is not believed: nobody answers there
+        paths.running.unlink(missing_ok=True)
 
 
 def find(paths: Paths) -> Running | None:
     """The instance that uses `paths`, None when there is none. What a crashed one left behind is not believed."""
     try:
         running = msgspec.json.decode(paths.running.read_bytes(), type=Running)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         return None
     import httpx  # noqa: PLC0415 - the running instance imports this module and needs none of it
 
     try:
         with _client(running, token=False) as client:
             health = client.get("/-/health", timeout=CONNECT_S).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return None
     return running if isinstance(health, dict) and health.get("pid") == running.pid else None
 
@@ -96,15 +99,19 @@ def show(running: Running) -> Shown:
     return msgspec.convert(call(running, "show", {}), Shown)
 
 
-def models(running: Running, key: str) -> dict[str, str]:
-    """The names of Anthropic's models that the accounts can serve, by id; empty when nobody can tell."""
+def models(paths: Paths, key: str) -> dict[str, str]:
+    """The names of Anthropic's models that the accounts can serve, by id; empty when nobody can tell now."""
     import httpx  # noqa: PLC0415
 
+    running = find(paths)
+    if running is None:
+        return {}
     try:
         with _client(running, token=False) as client:
-            answer = client.get("/v1/models?limit=1000", headers={"x-api-key": key, "anthropic-version": "2023-06-01"})
+            headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+            answer = client.get("/v1/models?limit=1000", headers=headers, timeout=MODELS_S)
         listed = msgspec.json.decode(answer.content, type=_Models) if answer.is_success else _Models()
-    except (httpx.HTTPError, msgspec.DecodeError):
+    except (httpx.HTTPError, ValueError, RecursionError):
         return {}
     return {model.id: model.display_name or model.id for model in listed.data}
 

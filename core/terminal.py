@@ -1,16 +1,28 @@
 """A snapshot in a terminal: tables with level bars. Colour never says more than number and words do."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from core.event_wording import moves_text
 from core.known import BY_KEY
-from core.model import AccountKind, AccountView, ExtraUsage, Level, ProviderName, Snapshot, Strategy, WindowView
+from core.model import (
+    AccountKind,
+    AccountView,
+    ExtraUsage,
+    Level,
+    ProviderName,
+    Snapshot,
+    Standing,
+    Strategy,
+    WindowView,
+)
 from core.orders import AccountInfo, Explanation, Line, Recounted
 from core.wording import (
     FAILOVER_OFF_TEXT,
@@ -30,13 +42,26 @@ from core.wording import (
 )
 
 BAR_WIDTH = 10
+_EIGHTHS = "▏▎▍▌▋▊▉"
+_NUMBER_WIDTH = 4
+"""Two digits, and what is between them and the account."""
+LABEL_WIDTH = 24
+"""So far states are lined up; a longer label moves its own to the right."""
 _DAY_S = 86_400
-_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.SPENT: "red", Level.UNKNOWN: "dim"}
+LEVEL_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.SPENT: "red", Level.UNKNOWN: "dim"}
+
+_STANDING_STYLES = {Standing.READY: "green", Standing.SIGN_IN: "red", Standing.DISABLED: "dim"}
 
 
 def speaks_unicode() -> bool:
     """Whether standard output can show bars and arrows."""
     return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def screen(*, soft_wrap: bool = False) -> Console:
+    """Where tables and texts go. With NO_COLOR nothing is styled at all: rich by itself would still print bold."""
+    plainly = bool(os.environ.get("NO_COLOR"))
+    return Console(highlight=False, soft_wrap=soft_wrap, color_system=None if plainly else "auto")
 
 
 def plain(text: str) -> str:
@@ -45,21 +70,34 @@ def plain(text: str) -> str:
 
 
 def show_accounts(snapshot: Snapshot, console: Console | None = None) -> None:
-    """One row for each account."""
-    table = Table("#", "Account", "Kind", "State", "Quota", "Served", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    """Each account with its quota windows below it: one under the other, so that it reads on a narrow terminal too."""
+    console = console or screen()
+    name_width = max((cell_len(window_name(w)) for view in snapshot.accounts for w in view.windows), default=0)
+    label_width = min(LABEL_WIDTH, max((cell_len(plain(view.label)) for view in snapshot.accounts), default=0))
+    table = Table.grid(padding=(0, 2, 0, 0))
     for number, view in enumerate(snapshot.accounts, 1):
-        standing = Text(state(view, snapshot.at))
-        for note in notes(view, snapshot.at):
-            standing.append(f"\n{plain(note)}", style="dim")
-        windows = [_window(window, age_text(window.seen_at, snapshot.at), snapshot.at) for window in view.windows]
-        label = Text(plain(view.label), style="bold" if view.active else "")
-        table.add_row(str(number), label, Text(kind(view)), standing, Text("\n").join(windows), str(view.served))
-    (console or Console(highlight=False)).print(table)
+        lines: list[RenderableType] = [_heading(view, snapshot.at, label_width, console.width - _NUMBER_WIDTH)]
+        lines += [Text(plain(note), "dim") for note in notes(view, snapshot.at)]
+        if view.windows:
+            ages = [age_text(window.seen_at, snapshot.at) for window in view.windows]
+            lines.append(_windows(view.windows, ages, snapshot.at, name_width))
+        table.add_row(Text(str(number), justify="right"), Group(*lines))
+    console.print(table)
+
+
+def _heading(view: AccountView, now: float, label_width: int, width: int) -> Text:
+    """Who an account is and how: in one line if it is wide enough for it."""
+    label, standing = plain(view.label), state(view, now)
+    told = ", ".join([kind(view)] + [f"{view.served} requests"] * bool(view.served) + ["serves now"] * view.active)
+    padding = " " * max(2, label_width + 2 - cell_len(label))
+    text = Text(label, "bold" if view.active else "")
+    text.append(f"{padding}{standing}", f"{_STANDING_STYLES.get(view.standing, 'yellow')} not bold")
+    return text.append(f"{'  ' if cell_len(f'{text.plain}  {told}') <= width else chr(10)}{told}", "dim not bold")
 
 
 def watch_status(snapshots: Iterable[Snapshot]) -> None:
     """`show_status` again and again: on a terminal in its own place, else below each other."""
-    console = Console(highlight=False)
+    console = screen()
     if not console.is_terminal:
         for snapshot in snapshots:
             show_status(snapshot, console)
@@ -75,7 +113,7 @@ def watch_status(snapshots: Iterable[Snapshot]) -> None:
 
 def show_status(snapshot: Snapshot, console: Console | None = None) -> None:
     """Where Tidegate answers, who serves and why, then the accounts."""
-    console = console or Console(highlight=False)
+    console = console or screen()
     where = f"running at {snapshot.address}" if snapshot.address else "not running"
     console.print(Text(f"Tidegate {snapshot.version}: {where}, strategy {snapshot.strategy}"))
     if snapshot.pause:
@@ -124,18 +162,21 @@ def show_account(info: AccountInfo) -> None:
     for name, value in rows:
         if value:
             table.add_row(name, Text(plain(value)))
-    for window in info.windows:
-        table.add_row("Quota", _window(window, f"read {_ago(window.seen_at, now)}" if window.seen_at else "", now))
     if info.extra_usage:
         table.add_row("Extra usage", Text(_extra_usage(info.extra_usage, now)))
     for error in info.errors:
         table.add_row("Error", Text(plain(f"{_ago(error.at, now)}: {error.text}")))
-    Console(highlight=False).print(table)
+    console = screen()
+    console.print(table)
+    if info.windows:
+        ages = [f"read {_ago(window.seen_at, now)}" if window.seen_at else "" for window in info.windows]
+        console.print()
+        console.print(_windows(info.windows, ages, now))
 
 
 def show_explanation(explanation: Explanation) -> None:
     """Who would serve next, and why the others would not, for each provider."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen(soft_wrap=True)
     if explanation.pause:
         console.print(Text(f"{pause_text(explanation.pause, explanation.at)}."))
     for number, line in enumerate(explanation.lines):
@@ -158,7 +199,7 @@ def _places(line: Line) -> Iterator[str]:
 
 def show_history(recounted: Recounted) -> None:
     """What happened, newest first, and what moving conversations cost."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen(soft_wrap=True)
     for entry in recounted.entries:
         text = Text(f"{clock_time(entry.at, recounted.at):>12}  ", "dim")
         console.print(text.append(plain(entry.text), ""))
@@ -174,7 +215,7 @@ def show_strategies(current: Strategy) -> None:
     for strategy, words in STRATEGY_WORDS.items():
         is_on = strategy is current
         table.add_row("*" if is_on else "", Text(strategy, "bold" if is_on else ""), Text(words))
-    Console(highlight=False).print(table)
+    screen().print(table)
 
 
 def kind(view: AccountView) -> str:
@@ -223,16 +264,29 @@ def _ago(at: float, now: float) -> str:
     return f"{span(now - at)} ago" if now - at < _DAY_S else clock_time(at, now)
 
 
-def _window(window: WindowView, age: str, now: float) -> Text:
-    full, empty = ("█", "░") if speaks_unicode() else ("#", "-")
-    filled = round(BAR_WIDTH * min(1.0, max(0.0, window.utilization or 0.0)))
-    text = Text(plain(f"{window_name(window)} "))
-    text.append(full * filled + empty * (BAR_WIDTH - filled), style=_STYLES[window.level])
-    text.append(f" {percent(window.utilization)}")
-    if window.resets_at is not None:
-        text.append(f", resets {clock_time(window.resets_at, now)}", style="dim")
-    if age:
-        text.append(f", {age}", style="dim")
-    if ahead := outlook(window, now):
-        text.append(f"\n{plain(ahead)}", style="yellow" if window.dry_at is not None else "dim")
-    return text
+def _windows(windows: Iterable[WindowView], ages: Iterable[str], now: float, name_width: int = 0) -> Table:
+    """A row for each window: its name, a gauge, the share in numbers, its reset, and what the pace leads to."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(min_width=name_width, no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column()
+    for window, age in zip(windows, ages, strict=True):
+        said = [f"resets {clock_time(window.resets_at, now)}"] if window.resets_at is not None else []
+        said += [f"pace {window.pace:.1f}"] if window.pace is not None else []
+        text = Text(", ".join([*said, age] if age else said), "dim")
+        if ahead := outlook(window, now):
+            text.append(f"{chr(10) if text else ''}{plain(ahead)}", "yellow not dim" if window.dry_at else "dim")
+        table.add_row(plain(window_name(window)), _gauge(window), percent(window.utilization), text)
+    return table
+
+
+def _gauge(window: WindowView) -> Text:
+    """How full a window is, in steps of an eighth of a character where the terminal has those."""
+    share = min(1.0, max(0.0, window.utilization or 0.0))
+    if not speaks_unicode():
+        filled = round(BAR_WIDTH * share)
+        return Text("#" * filled + "-" * (BAR_WIDTH - filled), LEVEL_STYLES[window.level])
+    filled, eighths = divmod(round(BAR_WIDTH * 8 * share), 8)
+    bar = "█" * filled + (_EIGHTHS[eighths - 1] if eighths else "")
+    return Text(bar, LEVEL_STYLES[window.level]).append("░" * (BAR_WIDTH - len(bar)), "dim")

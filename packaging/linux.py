@@ -26,6 +26,8 @@ RECOMMENDS = "default-dbus-session-bus | dbus-session-bus, gnome-keyring | kwall
 SUGGESTS = "gnome-shell-extension-appindicator, notification-daemon, wl-clipboard | xclip"
 ICON_SIZES = {16, 22, 24, 32, 48, 64, 128, 256, 512}
 """What the hicolor theme has folders for."""
+PROGRAMS = {("tidegate", "tidegate"), ("DEBIAN", "prerm")}
+"""The files that are run, by folder and name."""
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
@@ -108,6 +110,7 @@ def deb(facts: Facts, folder: Path) -> Path:
         size_kib = sum(_on_disk_kib(path) for path in tree.rglob("*"))
         _write(tree / "DEBIAN/md5sums", _md5sums(tree))
         _write(tree / "DEBIAN/control", control(facts, machine, _depends(tree), size_kib))
+        _copy(HERE / "prerm", tree / "DEBIAN/prerm")
         _settle(tree, facts.made_at)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(facts.made_at)}
         subprocess.run(
@@ -222,9 +225,7 @@ def _settle(tree: Path, made_at: int) -> None:
     """Give everything below `tree` the usual mode and one date, so that equal sources make equal bytes."""
     for path in (*tree.rglob("*"), tree):
         if not path.is_symlink():
-            path.chmod(
-                0o755 if path.is_dir() or (path.name == "tidegate" and path.parent.name == "tidegate") else 0o644
-            )
+            path.chmod(0o755 if path.is_dir() or path.parts[-2:] in PROGRAMS else 0o644)
         os.utime(path, (made_at, made_at), follow_symlinks=False)
 
 

@@ -39,7 +39,7 @@ def parts(lists: Path, starter: str = "pyinstaller") -> tuple[Part, ...]:
     found = {_of_distribution(one): files for one in metadata.distributions() if (files := _files(one) & sources)}
     owned = frozenset().union(*found.values())
     system = (_of_system(library) for library in libraries - owned if "python" not in Path(library).name)
-    every = {part.name: part for part in (*found, *filter(None, system), _python(), _bootloader(starter))}
+    every = {part.name: part for part in (*found, *filter(None, system), _python(), _bootloader(starter), _charts())}
     return tuple(every[name] for name in sorted(every, key=str.casefold))
 
 
@@ -127,3 +127,12 @@ def _bootloader(package: str) -> Part:
     told = _of_distribution(maker)
     licence = "GPL-2.0-or-later WITH Bootloader-exception"
     return Part("PyInstaller bootloader", maker.version, "generic", licence, told.texts)
+
+
+def _charts() -> Part:
+    """What draws the charts of the status page: it lies in the repository, as it was published."""
+    folder = Path(__file__).parents[1] / "core/dashboard/vendor"
+    head = (folder / "uPlot.iife.min.js").read_text("utf-8").partition("\n")[0]
+    version = re.search(r"\(v([\d.]+)\)", head)
+    text = (folder / "LICENSE").read_text("utf-8").strip()
+    return Part("uPlot", version[1] if version else "", "npm", "MIT", (text,))

@@ -220,6 +220,23 @@ async def test_connected_programs_follow_to_another_port_and_it_is_said(
     assert answer.status_code == 403  # let in; there is no account
 
 
+async def test_a_program_whose_key_a_kill_has_cut_off_is_let_in_after_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    settings, paths = tmp_path / "home" / ".claude" / "settings.json", Paths(tmp_path / "tidegate")
+    async with app.running(paths, options()) as core:
+        connected = await core.commands.run("connect", {"client": "claude-code"})
+        assert not any("does not take the key" in note or "Nothing answers" in note for note in connected["notes"])
+        # As it is when connecting again ends between the new key and the program's settings.
+        await core.commands.run("know_client", {"client": "claude-code", "sha256": "0" * 64})
+    async with app.running(paths, options()) as core, httpx.AsyncClient(trust_env=False) as http:
+        headers = {"x-api-key": json.loads(settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"]}
+        answer = await http.get(f"{core.engine.address}/v1/models", headers=headers)
+    assert answer.status_code == 403  # let in; there is no account
+
+
 # --- logins ----------------------------------------------------------------------------------------
 
 

@@ -475,11 +475,15 @@ def test_connect_shows_what_it_would_change_asks_and_can_be_undone(tidegate: Tid
     assert "Nothing answers at" in done.stderr
     assert key not in done.output
     assert key != tidegate("token").stdout.strip()
-    assert f"connected: {settings}" in tidegate("connect").stdout
+    listed = {program["client"]: program for program in tidegate.json("connect")}
+    assert (listed["claude-code"]["state"], listed["claude-code"]["file"]) == ("connected", str(settings))
+    assert (listed["opencode"]["state"], listed["opencode"]["key_setting"]) == ("not connected", "")
 
     assert tidegate("undo").stdout == "Claude Code has its settings back\n"
     assert settings.read_text() == '{"model": "opus"}'
-    assert tidegate("undo").exit_code == 3
+    nothing = tidegate("undo")
+    assert (nothing.exit_code, nothing.stdout) == (3, "")
+    assert nothing.stderr == "Error: No program is connected\nHint: See `tidegate connect`.\n"
 
 
 def test_a_connected_program_has_a_key_of_its_own_until_it_is_undone(tidegate: Tidegate, core: app.Core) -> None:
@@ -518,7 +522,13 @@ def test_tools_and_status_line_are_added_kept_and_undone_with_their_program(tide
     assert done.stdout == b"Tidegate is not running\n"
     server = json.loads(state.read_text())["mcpServers"]["tidegate"]
     assert [server["command"], *server["args"][:-1]] == line[:-1]
-    assert f"connected: {settings}, with mcp, with statusline" in tidegate("connect").stdout
+    (claude, *_) = tidegate.json("connect")
+    assert (claude["state"], claude["additions"]) == ("connected", ["mcp", "statusline"])
+    listed = [line.strip() for line in tidegate("connect").stdout.splitlines()]
+    assert listed[:2] == [
+        "claude-code    connected, with mcp and statusline",
+        "~/.claude/settings.json: env.ANTHROPIC_AUTH_TOKEN",
+    ]
 
     assert tidegate("undo").exit_code == 0
     assert settings.read_text() == '{"statusLine": {"type": "command", "command": "mine"}}'

@@ -1,8 +1,10 @@
 """What every client's settings must be; a new client is one more row of `CLIENTS`."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import anthropic
 import pytest
 
 from core import jsonc
@@ -53,17 +55,67 @@ def test_claude_code_gets_the_base_url_without_v1() -> None:
     }
 
 
+CLOUD = "CLAUDE_CODE_USE_BEDROCK is set and goes before Tidegate: Amazon Bedrock would be asked. Take it out."
+
+
 @pytest.mark.parametrize(
-    ("text", "environ", "word"),
+    ("client", "text", "environ", "said"),
     [
-        ('{"env": {"ANTHROPIC_API_KEY": "x"}}', {}, "ANTHROPIC_API_KEY"),
-        ("{}", {"ANTHROPIC_API_KEY": "x"}, "ANTHROPIC_API_KEY"),
-        ('{"apiKeyHelper": "x"}', {}, "apiKeyHelper"),
+        (
+            "claude-code",
+            '{"env": {"ANTHROPIC_API_KEY": "x"}}',
+            {},
+            ["It also has ANTHROPIC_API_KEY. Tidegate's key goes"],
+        ),
+        ("claude-code", "{}", {"ANTHROPIC_API_KEY": "x"}, ["It also has ANTHROPIC_API_KEY. Tidegate's key goes first"]),
+        (
+            "claude-code",
+            "{}",
+            {"CLAUDE_CODE_OAUTH_TOKEN": "x"},
+            ["It also has CLAUDE_CODE_OAUTH_TOKEN. Tidegate's key"],
+        ),
+        ("claude-code", '{"apiKeyHelper": "x"}', {}, ["It also has apiKeyHelper. Tidegate's key goes first"]),
+        ("claude-code", '{"env": {"CLAUDE_CODE_USE_BEDROCK": "1"}}', {}, [CLOUD]),
+        ("claude-code", "{}", {"CLAUDE_CODE_USE_BEDROCK": "true"}, [CLOUD]),
+        ("claude-code", '{"env": {"CLAUDE_CODE_USE_BEDROCK": "0"}}', {"CLAUDE_CODE_USE_BEDROCK": "1"}, []),
+        ("claude-code", '{"env": {"EDITOR": "vim"}}', {"ANTHROPIC_API_KEY": ""}, []),
+        (
+            "vscode",
+            '{"claudeCode.environmentVariables": [{"name": "ANTHROPIC_API_KEY", "value": "x"}, 7]}',
+            {"CLAUDE_CODE_USE_BEDROCK": "1"},
+            [CLOUD, "It also has ANTHROPIC_API_KEY. Tidegate's key goes first"],
+        ),
+        ("opencode", "{}", {"OPENCODE_CONFIG_CONTENT": "{}"}, ["OPENCODE_CONFIG_CONTENT is set here and goes before"]),
+        ("shell", "export ANTHROPIC_API_KEY=x\n", {}, ["ANTHROPIC_API_KEY is set here as well: Anthropic's SDKs send"]),
+        ("shell", "", {"ANTHROPIC_API_KEY": "x"}, ["ANTHROPIC_API_KEY is set here as well: Anthropic's SDKs send"]),
+        ("anthropic-sdk", "ANTHROPIC_API_KEY=x\n", {}, ["Its own ANTHROPIC_API_KEY rests meanwhile."]),
+        ("anthropic-sdk", "", {"ANTHROPIC_API_KEY": "x"}, ["ANTHROPIC_API_KEY is set here: programs take that before"]),
     ],
 )
-def test_two_credentials_at_once_are_explained(text: str, environ: dict[str, str], word: str) -> None:
-    notes = CLIENTS["claude-code"].notes(lambda *path: jsonc.get(text, path)[0], environ)
-    assert [word in note for note in notes] == [True, False]
+def test_two_credentials_at_once_are_explained(
+    client: str, text: str, environ: dict[str, str], said: Sequence[str]
+) -> None:
+    form = CLIENTS[client].form(".env" if client == "anthropic-sdk" else "settings")
+
+    def noted(text: str, environ: Mapping[str, str]) -> Sequence[str]:
+        return CLIENTS[client].notes(lambda *path: form.get(text, path)[1], environ)
+
+    more = [note for note in noted(text, environ) if note not in noted("", {})]
+
+    assert [note.startswith(beginning) for note, beginning in zip(more, said, strict=True)] == [True] * len(said)
+
+
+def test_of_two_credentials_in_a_projects_file_the_sdk_sends_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, text = CLIENTS["anthropic-sdk"], "ANTHROPIC_API_KEY=theirs\nANTHROPIC_AUTH_TOKEN=theirs-too\n"
+    for setting in client.settings(OFFERED):
+        text = DOTENV.put(text, setting.path, setting.value)
+    for line in text.splitlines():
+        monkeypatch.setenv(*line.split("=", 1))
+
+    sdk = anthropic.Anthropic()
+
+    assert str(sdk.base_url).rstrip("/") == ADDRESS
+    assert sdk.auth_headers == {"Authorization": "Bearer tg-EXAMPLE"}
 
 
 def test_opencode_keeps_its_providers_ids_and_gets_the_base_urls_with_v1() -> None:

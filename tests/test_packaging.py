@@ -3,6 +3,7 @@
 import hashlib
 import plistlib
 import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,7 +107,8 @@ def test_parts_are_what_the_build_took(tmp_path: Path) -> None:
     (tmp_path / "PYZ-00.toc").write_text(repr(("PYZ-00.pyz", [("click", click.__file__, "PYMODULE")])))
     (tmp_path / "COLLECT-00.toc").write_text(repr(([("core/page.css", "/nowhere/page.css", "DATA")],)))
     found = {part.name: part for part in parts.parts(tmp_path, starter="pystray")}
-    assert {"click", "CPython"} <= set(found)
+    assert {"click", "CPython", "uPlot"} <= set(found)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", found["uPlot"].version)
     assert found["click"].licence == "BSD-3-Clause"
     assert "Redistribution and use" in parts.notices(tuple(found.values()))
     assert "pillow" not in found
@@ -189,6 +191,17 @@ def test_windows_uninstaller_keeps_what_the_person_has() -> None:
     assert all("{app}" in line for line in sections["Files"])
 
 
+def test_windows_uninstaller_gives_programs_their_settings_back_before_the_program_goes() -> None:
+    sections = inno((PACKAGING / "windows/tidegate.iss").read_text("utf-8"))
+    (undo,) = (line for line in sections["UninstallRun"] if '"undo"; Flags' in line)
+    assert undo.startswith('Filename: "{app}\\tidegate.exe"; Parameters: "undo"; Flags: runhidden')
+
+
+def test_where_no_hook_can_run_the_person_is_told_to_undo() -> None:
+    for told in ("linux/INSTALL.txt", "macos/tidegate.rb"):
+        assert "`tidegate undo`" in (PACKAGING / told).read_text("utf-8")
+
+
 def inno(text: str) -> dict[str, list[str]]:
     """The lines of an Inno Setup script by their section."""
     found: dict[str, list[str]] = {}
@@ -219,3 +232,112 @@ def test_release_pins_every_action_by_its_commit() -> None:
 def test_locks_name_no_host() -> None:
     for lock in (PACKAGING / "requirements").glob("*.txt"):
         assert not re.search(r"://|--(extra-)?index|--find-links", lock.read_text("utf-8")), lock.name
+
+
+# --- removing the .deb -----------------------------------------------------------------------------
+
+
+class Removal:
+    """`prerm` on a made-up system: its users, a `runuser` that notes whom it is to be, a program that notes it ran."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.users: list[str] = []
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.put("getent", f"cat {folder}/passwd")
+        self.put(
+            "runuser", f'[ "$1" = -u ] && [ "$3" = -- ] || exit 99\necho "$2" >>{folder}/asked; shift 3; exec "$@"'
+        )
+        self.program = 'env >"$HOME/ran"; echo "$*" >>"$HOME/ran"'
+
+    def put(self, name: str, script: str) -> None:
+        (self.bin / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.bin / name).chmod(0o755)
+
+    def user(self, name: str, uid: int, *, connected: bool = True) -> Path:
+        home = self.folder / f"home of {name}"
+        self.users.append(f"{name}:x:{uid}:{uid}:{name},,,:{home}:/bin/sh")
+        (home / ".local/share/tidegate").mkdir(parents=True)
+        if connected:
+            (home / ".local/share/tidegate/connected.json").write_text("{}")
+        return home
+
+    def run(self, *words: str, **limits: int) -> "subprocess.CompletedProcess[str]":
+        self.put("tidegate", self.program)
+        (self.folder / "passwd").write_text("".join(f"{line}\n" for line in self.users))
+        script = (PACKAGING / "linux/prerm").read_text("utf-8").replace("/usr/bin/tidegate", f"{self.bin}/tidegate")
+        for name, seconds in limits.items():
+            script, found = re.subn(rf"^{name}=.*$", f"{name}={seconds}", script, flags=re.MULTILINE)
+            assert found == 1
+        return subprocess.run(
+            ["sh", "-c", script, "prerm", *words],
+            env={"PATH": f"{self.bin}:/usr/bin:/bin", "SECRET": "root's own"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @property
+    def asked(self) -> list[str]:
+        file = self.folder / "asked"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def removal(tmp_path: Path) -> Removal:
+    return Removal(tmp_path)
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+def test_script_of_the_deb_is_one_that_every_shell_reads(shell: str) -> None:
+    if shutil.which(shell):
+        subprocess.run([shell, "-n", PACKAGING / "linux/prerm"], check=True)
+
+
+def test_removing_the_deb_undoes_the_programs_of_each_person_as_that_person(removal: Removal) -> None:
+    homes = [removal.user("root", 0), removal.user("ada", 1000), removal.user("$(reboot)", 70001)]
+    nobody, daemon = removal.user("bob", 1001, connected=False), removal.user("daemon", 999)
+
+    done = removal.run("remove")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert removal.asked == ["root", "ada", "$(reboot)", "bob"]
+    for home, name in zip(homes, ("root", "ada", "$(reboot)"), strict=True):
+        lines = (home / "ran").read_text().splitlines()
+        assert lines[-1] == "undo"
+        assert {f"HOME={home}", f"USER={name}"} <= set(lines)
+        assert not any(line.startswith("SECRET=") for line in lines)
+    assert not (nobody / "ran").exists()
+    assert not (daemon / "ran").exists()
+
+
+@pytest.mark.parametrize("words", [("upgrade", "2.0"), ("failed-upgrade", "2.0"), ("deconfigure", "in-favour", "x")])
+def test_programs_stay_connected_when_the_deb_is_only_replaced(removal: Removal, words: tuple[str, ...]) -> None:
+    removal.user("ada", 1000)
+    assert removal.run(*words).returncode == 0
+    assert removal.asked == []
+
+
+def test_what_fails_or_hangs_for_one_person_keeps_neither_the_others_nor_the_removal(removal: Removal) -> None:
+    for name in ("ada", "bob", "eve"):
+        home = removal.user(name, 1000)
+    removal.program = f"case $USER in ada) exit 1 ;; bob) exec sleep 50 ;; esac; {removal.program}"
+
+    done = removal.run("remove", SECONDS_EACH=1)
+
+    assert done.returncode == 0
+    assert [line.split()[3] for line in done.stderr.splitlines() if "keep its settings" in line] == ["ada", "bob"]
+    assert f"{removal.folder}/home of bob/.local/share/tidegate/originals" in done.stderr
+    assert (home / "ran").exists()
+
+
+def test_removal_ends_in_time_and_without_a_list_of_users(removal: Removal) -> None:
+    removal.user("ada", 1000)
+    late = removal.run("remove", SECONDS_ALL=0)
+    assert (late.returncode, removal.asked) == (0, [])
+    assert "no time left for the programs of ada and others" in late.stderr
+
+    removal.put("getent", "exit 2")
+    assert removal.run("remove").returncode == 0

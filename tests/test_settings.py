@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import pytest
 
@@ -73,6 +74,16 @@ def test_a_bad_value_is_refused_with_what_is_allowed(key: str, text: str, allowe
 
     assert key in caught.value.title
     assert allowed in caught.value.hint
+
+
+@pytest.mark.parametrize("key", settings.SETTINGS)
+@pytest.mark.parametrize("nonsense", ["", "maybe", "nan", "-", "\x1b[2J"])
+def test_every_setting_refuses_nonsense_and_says_what_is_allowed(key: str, nonsense: str) -> None:
+    with pytest.raises(UsageError, match=key) as refused:
+        settings.with_setting(Settings(), key, nonsense)
+
+    assert refused.value.hint.startswith("It must be ")
+    assert refused.value.exit_code == 2
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost:1", "[::1]:1"])
@@ -175,6 +186,12 @@ def test_every_setting_has_a_name_a_text_and_reads_back() -> None:
         assert settings.with_setting(Settings(), key, text) == Settings()
     groups = {key.partition(".")[0] for key in texts}
     assert groups == {field.name for field in dataclasses.fields(Settings)}
+
+
+def test_every_setting_is_described_in_one_sentence() -> None:
+    assert list(settings.DESCRIPTIONS) == list(settings.SETTINGS)
+    for sentence in settings.DESCRIPTIONS.values():
+        assert re.fullmatch(r"[A-Z][^.]+\.", sentence)
 
 
 def test_settings_of_a_file_are_held_to_the_same_rules() -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from rich.cells import cell_len
 
 from core import terminal
 from core.model import (
@@ -78,11 +79,13 @@ Shown = Callable[..., str]
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     """What `status` and `info` write to a console with this encoding."""
 
-    def shown(snapshot: Snapshot = SNAPSHOT, info: AccountInfo | None = None, encoding: str = "utf-8") -> str:
+    def shown(
+        snapshot: Snapshot = SNAPSHOT, info: AccountInfo | None = None, encoding: str = "utf-8", columns: int = 140
+    ) -> str:
         raw = io.BytesIO()
         stream = io.TextIOWrapper(raw, encoding=encoding, errors="replace", write_through=True)
         with monkeypatch.context() as patch:
-            patch.setenv("COLUMNS", "140")
+            patch.setenv("COLUMNS", str(columns))
             patch.setattr(sys, "stdout", stream)
             terminal.show_status(snapshot)
             terminal.show_account(info or info_of(WORK))
@@ -91,15 +94,20 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     return shown
 
 
+def words(text: str) -> str:
+    """The text without what lines up its columns."""
+    return " ".join(text.split())
+
+
 def test_status_tells_where_who_why_and_how_full(shown: Shown) -> None:
-    text = shown()
+    text = words(shown())
 
     for said in (
         "Tidegate 9.9: running at http://127.0.0.1:8433, strategy sticky",
         "Work serves anthropic: week resets first",
         "Claude subscription (max)",
-        "5 h ███████░░░ 72 %",
-        "opus week ██████████ 100 %, read 3 h 00 min ago",
+        "5 h ███████▎░░ 72 % resets",
+        "opus week ██████████ 100 % read 3 h 00 min ago",
         "odd ░░░░░░░░░░ –",
         f"5 h window full until {clock_time(NOW + 500, NOW)}",
         "ready (pinned)",
@@ -172,7 +180,7 @@ def test_info_tells_everything_with_its_age(shown: Shown) -> None:
         last_used_at=NOW - 30,
     )
 
-    text = shown(info=told).partition("Account uuid")[2]
+    text = words(shown(info=told).partition("Account uuid")[2])
 
     for said in (
         "1111-2222",
@@ -182,7 +190,7 @@ def test_info_tells_everything_with_its_age(shown: Shown) -> None:
             f"renewed 3 h 00 min ago, ends at {clock_time(NOW + 5 * HOUR_S, NOW)}, "
             f"renewed again at {clock_time(NOW + 4 * HOUR_S, NOW)} (generation 7)"
         ),
-        "5 h ███████░░░ 72 %",
+        "5 h ███████▎░░ 72 %",
         "read 3 min ago",
         "off, read 60 s ago",
         "2 min ago: The provider did not answer",
@@ -215,10 +223,66 @@ def test_digest_of_a_key_is_no_account_id(shown: Shown) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
 def test_a_console_without_unicode_gets_bars_of_ascii(shown: Shown, encoding: str) -> None:
-    text = shown(encoding=encoding)
+    text = words(shown(encoding=encoding))
 
     assert "5 h #######--- 72 %" in text
     assert "Home -> Work" in text
+
+
+CROWD = dataclasses.replace(
+    SNAPSHOT,
+    accounts=(
+        dataclasses.replace(WORK, served=1234, pinned_until_at=NOW + HOUR_S),
+        dataclasses.replace(HOME, label="私のアカウント", windows=WORK.windows),
+        dataclasses.replace(HOME, label="Spare key of the whole team", standing=Standing.SIGN_IN, detail="refused"),
+    ),
+)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_list_reads_on_a_narrow_terminal(shown: Shown, columns: int, encoding: str) -> None:
+    text = shown(CROWD, encoding=encoding, columns=columns)
+
+    assert max(map(cell_len, text.splitlines())) <= columns
+    assert "…" not in text, "nothing is cut off"
+    gauges = [line for line in text.partition("Account  ")[0].splitlines() if " 72 %" in line or "100 %" in line]
+    assert len(gauges) == 4
+    assert len({cell_len(line.partition(" %")[0]) for line in gauges}) == 1, "the gauges are lined up"
+    assert "Claude subscription (max), 1234 requests, serves now" in text
+
+
+@pytest.mark.parametrize(
+    ("utilization", "bar"),
+    [(None, "░░"), (0.0, "░░"), (0.001, "░░"), (0.07, "▊░"), (0.1, "█░"), (0.19, "█▉"), (0.95, "██"), (7.0, "██")],
+)
+def test_a_gauge_goes_in_eighths_of_a_character(shown: Shown, utilization: float | None, bar: str) -> None:
+    window = WindowView("5h", utilization, None, Level.OK)
+
+    text = shown(dataclasses.replace(SNAPSHOT, accounts=(dataclasses.replace(WORK, windows=(window,)),)))
+
+    (gauge,) = [
+        line.split()[2]
+        for line in text.partition("Account  ")[0].splitlines()
+        if line.lstrip().startswith("5 h ") and line.split()[2][0] in "█▉▊░"
+    ]
+    assert (gauge[:2], len(gauge)) == (bar, 10)
+
+
+def test_a_window_is_told_with_its_pace(shown: Shown) -> None:
+    window = WindowView("5h", 0.5, NOW + HOUR_S, Level.OK, pace=1.62)
+    text = shown(dataclasses.replace(SNAPSHOT, accounts=(dataclasses.replace(WORK, windows=(window,)),)))
+    assert f"resets {clock_time(NOW + HOUR_S, NOW)}, pace 1.6" in text
+
+
+def test_no_color_means_no_escapes_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if it were a terminal
+    terminal.show_status(CROWD)
+    assert "\x1b[1m" in capsys.readouterr().out
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal.show_status(CROWD)
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_nothing_is_coloured_when_nobody_looks(shown: Shown) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import core
 from core import page
 from core.model import (
     AccountId,
@@ -18,6 +19,7 @@ from core.model import (
     Standing,
     WindowView,
 )
+from core.page import accounts
 from core.wording import clock_time
 from tray.items import Button, Check, Item, OpenDashboard, Order, SignIn, Submenu
 from tray.menu import ADDING
@@ -165,8 +167,8 @@ def test_nothing_is_urgent_for_an_account_that_works_or_is_switched_off(view: Ac
 
 
 def test_the_status_page_has_every_place_that_the_menu_opens() -> None:
-    template = (Path(page.__file__).parent / "dashboard/page.html").read_text(encoding="utf-8")
-    shown = page.document(template) + page.view(Snapshot(at=NOW, accounts=(account(),)))
+    template = (Path(core.__file__).parent / "dashboard/page.html").read_text(encoding="utf-8")
+    shown = page.document(template) + accounts.view(Snapshot(at=NOW, accounts=(account(),)))
     places = {action.place for _, action in ADDING if isinstance(action, OpenDashboard)} | set(ADD_KEY_PLACES.values())
 
     for place in (*places, "rename-a1"):

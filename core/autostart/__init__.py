@@ -145,6 +145,13 @@ def program(environ: Mapping[str, str]) -> tuple[str, ...]:
     return (str(script),) if script.exists() else (sys.executable, "-P", "-m", "core")
 
 
+def installation(root: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What other programs start for a command of the installation in `root`: nothing has to be found out then."""
+    words = (*program(environ), "--data-dir", str(root))
+    # Claude Code on Windows has a shell read the line, for which a backslash is no part of a name.
+    return tuple(word.replace("\\", "/") for word in words) if sys.platform == "win32" else words
+
+
 def _without_console(name: str) -> str:
     """The program beside ours that opens no console window at each login, where there is one."""
     quiet = Path(sys.executable).with_name(name)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.files import write_atomic
+from core.files import make_folder, write_atomic
 
 LABEL = "dev.tidegate.Tidegate"
 
@@ -27,7 +27,7 @@ class LaunchAgent:
 
     def write(self, command: Sequence[str]) -> None:
         """Write the agent. It has no KeepAlive: who quits Tidegate wants it to stay away."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._file.parent)
         agent = {
             "Label": LABEL,
             "ProgramArguments": list(command),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core import programs
 from core.errors import TidegateError
-from core.files import write_atomic
+from core.files import make_folder, write_atomic
 
 NAME = "tidegate.service"
 RELOAD_S = 10.0
@@ -74,7 +74,7 @@ class UserUnit:
 
     def write(self, command: Sequence[str]) -> None:
         """Write the unit and enable it. It starts with the next login."""
-        self._link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._link.parent)
         write_atomic(self._unit, UNIT.format(line=self.line(command)).encode())
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(self._unit)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import TidegateError
-from core.files import write_atomic
+from core.files import make_folder, write_atomic
 
 NAME = "autostart/tidegate.desktop"
 ENTRY = """[Desktop Entry]
@@ -55,7 +55,7 @@ class DesktopEntry:
 
     def write(self, command: Sequence[str]) -> None:
         """Write the entry; one that hid a shared one, too."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._file.parent)
         # TryExec takes a path as it is: no quotes, no field codes.
         text = ENTRY.format(line=self.line(command), program=_escaped(command[0]))
         write_atomic(self._file, text.encode())
@@ -63,7 +63,7 @@ class DesktopEntry:
     def remove(self) -> None:
         """Delete the entry, or hide the one that the distribution or the administrator made."""
         if any(file.exists() for file in self._shared):
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._file.parent)
             write_atomic(self._file, HIDDEN.encode())
         else:
             self._file.unlink(missing_ok=True)

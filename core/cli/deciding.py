@@ -157,7 +157,7 @@ def config_get(session: Session, key: str | None, *, as_json: bool) -> None:
             click.echo(f"{name} = {text}")
 
 
-@config.command("set")
+@config.command("set", context_settings={"ignore_unknown_options": True})  # some values are below zero
 @click.argument("key")
 @click.argument("value")
 @click.pass_obj

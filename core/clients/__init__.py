@@ -30,7 +30,11 @@ CLIENTS: Mapping[str, Client] = {
     "anthropic-sdk": SDK,
     "shell": SHELL,
 }
-VARIABLES = ("CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "APPDATA", "SHELL", "PWD", "ANTHROPIC_API_KEY")
+VARIABLES = (
+    *("CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "APPDATA", "SHELL", "PWD", "OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT"),
+    *("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"),
+    *("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"),
+)
 """The environment that says where programs keep their settings, and what else they would use."""
 
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.clients.base import Client, IsSet, Offered, Setting
+from core.clients.base import Client, Get, Offered, Setting
 from core.clients.claude_code import CLAUDE_CODE
 from core.clients.opencode import OPENCODE
 
@@ -43,12 +43,12 @@ def _is_our_line(value: Any) -> bool:
     return isinstance(command, str) and "--data-dir" in command and command.endswith(" statusline")
 
 
-def _anew(_: IsSet, __: Mapping[str, str]) -> Sequence[str]:
+def _anew(_: Get, __: Mapping[str, str]) -> Sequence[str]:
     return ("Its tools are there when the program is started anew.",)
 
 
-def _instead(is_set: IsSet, _: Mapping[str, str]) -> Sequence[str]:
-    return ("A status line of your own rests meanwhile.",) if is_set("statusLine") else ()
+def _instead(get: Get, _: Mapping[str, str]) -> Sequence[str]:
+    return ("A status line of your own rests meanwhile.",) if get("statusLine") else ()
 
 
 ADDITIONS: Mapping[str, Client] = {

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from core import jsonc
 
 Path = tuple[str, ...]
-IsSet = Callable[..., bool]
-"""Whether there is a setting at the path that its arguments are."""
+Get = Callable[..., Any]
+"""The value of the setting at the path that its arguments are; None when there is none."""
 
 
 class Form(Protocol):
@@ -77,7 +77,7 @@ class Client:
     name: str
     places: Callable[[Mapping[str, str]], Sequence[str]]
     settings: Callable[[Offered], Sequence[Setting]]
-    notes: Callable[[IsSet, Mapping[str, str]], Sequence[str]]
+    notes: Callable[[Get, Mapping[str, str]], Sequence[str]]
     form: Callable[[str], Form] = lambda _: jsonc
 
 
@@ -88,7 +88,7 @@ def by_name(before: Any, ours: Sequence[Mapping[str, Any]]) -> Any:
 
 def without_names(now: Any, ours: Sequence[Mapping[str, Any]]) -> Any:
     """The list without entries that have the names of ours; None when none is left."""
-    names = {entry["name"] for entry in ours}
+    names = [entry["name"] for entry in ours]  # compared, not hashed: in a person's file a name may be anything
     others = now if isinstance(now, list) else []
     return [e for e in others if not (isinstance(e, dict) and e.get("name") in names)] or None
 

@@ -43,7 +43,8 @@ class EnvLines:
 
     def _line(self, name: str) -> re.Pattern[str]:
         start = re.escape(self.before.strip()).replace(r"\ ", r"\s+")
-        lead = rf"[ \t]*(?:{start}[ \t]+)?" if self.between == "=" else rf"[ \t]*{start}[ \t]+"
+        # Possessive: a line of a thousand spaces is read once.
+        lead = rf"[ \t]*+(?:{start}[ \t]++)?" if self.between == "=" else rf"[ \t]*+{start}[ \t]++"
         between = re.escape(self.between.strip()) or r"[ \t]+"
         return re.compile(rf"^{lead}{re.escape(name)}{between}{_VALUE}[ \t]*$", re.MULTILINE)
 

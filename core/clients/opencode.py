@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from core.clients.base import Client, IsSet, Offered, Setting
+from core.clients.base import Client, Get, Offered, Setting
 
 _PATHS = {"anthropic": "/v1", "opencode-go": "/zen/go/v1"}
 """The providers keep their ids, which bring the models and Go's session header."""
@@ -36,11 +36,10 @@ def _settings(offered: Offered) -> Sequence[Setting]:
     ]
 
 
-def _notes(_: IsSet, environ: Mapping[str, str]) -> Sequence[str]:
+def _notes(_: Get, environ: Mapping[str, str]) -> Sequence[str]:
     own = "Logins and keys of its own for Anthropic and OpenCode Go rest meanwhile."
-    if "OPENCODE_CONFIG_CONTENT" in environ:
-        return own, "OPENCODE_CONFIG_CONTENT is set here and goes before this file."
-    return (own,)
+    before = [name for name in ("OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT") if environ.get(name)]
+    return own, *(f"{name} is set here and goes before this file." for name in before)
 
 
 OPENCODE = Client("OpenCode", _places, _settings, _notes)

@@ -1,8 +1,8 @@
 """Programs that read the environment: from a shell's start file, or from a project's `.env`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from core.clients.base import Client, IsSet, Offered, Setting, environment
+from core.clients.base import Client, Get, Offered, Setting, environment
 from core.clients.env_lines import form_of
 
 
@@ -20,22 +20,34 @@ def _dotenv(_: Mapping[str, str]) -> Sequence[str]:
     return ("{PWD}/.env",)
 
 
-def _settings(offered: Offered) -> Sequence[Setting]:
+def _for_all(offered: Offered) -> Sequence[Setting]:
     return [
         Setting((name,), value, secret=name == "ANTHROPIC_AUTH_TOKEN") for name, value in environment(offered).items()
     ]
 
 
-def _of_shell(_: IsSet, environ: Mapping[str, str]) -> Sequence[str]:
-    new = "It counts in shells that start from now on, for every program in them."
-    if "ANTHROPIC_API_KEY" in environ:
-        return new, "ANTHROPIC_API_KEY is set here as well: some programs use that one. Take it out of your shell."
-    return (new,)
+def _for_sdks(offered: Offered) -> Sequence[Setting]:
+    # Of two credentials the SDK for Python (2.12) sends ANTHROPIC_API_KEY, so a key of the person's own makes way.
+    return [
+        Setting(("ANTHROPIC_BASE_URL",), offered.address),
+        Setting(("ANTHROPIC_API_KEY",), offered.key, secret=True),
+    ]
 
 
-def _of_project(_: IsSet, __: Mapping[str, str]) -> Sequence[str]:
-    return ("The file now holds a key: keep it out of version control.",)
+def _of_shell(get: Get, environ: Mapping[str, str]) -> Iterator[str]:
+    yield "It counts in shells that start from now on, for every program in them."
+    if environ.get("ANTHROPIC_API_KEY") or get("ANTHROPIC_API_KEY"):
+        yield "ANTHROPIC_API_KEY is set here as well: Anthropic's SDKs send that one, which is refused. Take it out."
 
 
-SHELL = Client("Shell (bash, zsh, fish)", _start_file, _settings, _of_shell, form_of)
-SDK = Client("Anthropic's SDKs, in this folder", _dotenv, _settings, _of_project, form_of)
+def _of_project(get: Get, environ: Mapping[str, str]) -> Iterator[str]:
+    yield "The file now holds a key: keep it out of version control."
+    if get("ANTHROPIC_API_KEY"):
+        yield "Its own ANTHROPIC_API_KEY rests meanwhile."
+    for name in ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"):
+        if environ.get(name):
+            yield f"{name} is set here: programs take that before what the file says."
+
+
+SHELL = Client("Shell (bash, zsh, fish)", _start_file, _for_all, lambda *known: tuple(_of_shell(*known)), form_of)
+SDK = Client("Anthropic's SDKs, in this folder", _dotenv, _for_sdks, lambda *known: tuple(_of_project(*known)), form_of)

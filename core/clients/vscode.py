@@ -1,8 +1,11 @@
 """Claude Code in VS Code: the extension's own list of variables (documented setting, 2026-08)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from core.clients.base import Client, IsSet, Offered, Setting, by_name, environment, without_names
+from core.clients.base import Client, Get, Offered, Setting, by_name, environment, without_names
+from core.clients.claude_code import other_credentials
+
+_LIST = "claudeCode.environmentVariables"
 
 
 def _places(_: Mapping[str, str]) -> Sequence[str]:
@@ -12,11 +15,15 @@ def _places(_: Mapping[str, str]) -> Sequence[str]:
 
 def _settings(offered: Offered) -> Sequence[Setting]:
     entries = [{"name": name, "value": value} for name, value in environment(offered).items()]
-    return [Setting(("claudeCode.environmentVariables",), entries, secret=True, merged=by_name, parted=without_names)]
+    return [Setting((_LIST,), entries, secret=True, merged=by_name, parted=without_names)]
 
 
-def _notes(_: IsSet, __: Mapping[str, str]) -> Sequence[str]:
-    return ("Reload the window of VS Code for it to count.",)
+def _notes(get: Get, environ: Mapping[str, str]) -> Iterator[str]:
+    listed = get(_LIST)
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    variables = {str(entry.get("name")): str(entry.get("value", "")) for entry in entries}
+    yield from other_credentials({**environ, **variables})
+    yield "Reload the window of VS Code for it to count."
 
 
-VSCODE = Client("Claude Code in VS Code", _places, _settings, _notes)
+VSCODE = Client("Claude Code in VS Code", _places, _settings, lambda *known: tuple(_notes(*known)))

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core import __version__, config, connecting, remote
+from core import __version__, config, connected, connection_care, remote
 from core.doctor import desktop
 from core.doctor.facts import Facts, Instance, OpenFile, Program, Reached, Trouble
 from core.errors import InstanceRunning, TidegateError, VaultError
@@ -229,14 +229,14 @@ def _skew_s(endpoints: Endpoints) -> float | None:
 
 def _programs(paths: Paths, other: list[Trouble]) -> tuple[Program, ...]:
     try:
-        records = connecting.connected(paths)
+        records = connected.records(paths)
     except TidegateError as exc:
         other.append(_told(exc))
         return ()
     found = []
     for name, record in records.items():
         try:
-            found.append(Program(name, record.file, record.address, connecting.still_ours(name, record)))
+            found.append(Program(name, record.file, record.address, connection_care.still_ours(name, record)))
         except TidegateError as exc:
             found.append(Program(name, record.file, record.address, ours=False, trouble=_told(exc)))
     return tuple(found)

@@ -22,4 +22,7 @@ cask "tidegate" do
     "~/Library/Application Support/tidegate",
     "~/Library/Logs/tidegate",
   ]
+
+  # Not an uninstall step: Homebrew runs those before each upgrade as well.
+  caveats "Before you uninstall it, run `tidegate undo`: programs that use Tidegate get their settings back."
 end

@@ -49,6 +49,8 @@ Filename: "{app}\tidegatew.exe"; Parameters: "autostart on"; Flags: runhidden; T
 Filename: "{app}\tidegatew.exe"; Description: "Start Tidegate"; Flags: nowait postinstall skipifsilent
 
 [UninstallRun]
+; Programs that use Tidegate get their settings back. An installer that replaces an older one does not come here.
+Filename: "{app}\tidegate.exe"; Parameters: "undo"; Flags: runhidden; RunOnceId: "undo"
 Filename: "{app}\tidegate.exe"; Parameters: "autostart off"; Flags: runhidden; RunOnceId: "autostart"
 
 [Code]

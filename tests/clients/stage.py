@@ -13,7 +13,7 @@ from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
-from core import app, connecting
+from core import app, connected
 from core.demo_run import Memory, admit
 from core.files import Paths
 from core.model import Settings, Strategy
@@ -73,7 +73,7 @@ class Stage:
         words = ["-m", "core.cli", "--data-dir", str(self.paths.root), "connect", client, "--yes"]
         done = self.run(sys.executable, *words, cwd=ROOT)
         assert (done.code, done.err) == (0, "")
-        file = Path(connecting.connected(self.paths)[client].file)
+        file = Path(connected.records(self.paths)[client].file)
         self.key = re.findall(r"tg-[\w-]{20,}", file.read_text())[0]
         file.write_text(file.read_text().replace(self.core.engine.address, address or self.core.engine.address))
 

@@ -1,10 +1,11 @@
 """The .deb as a person meets it: installed with apt on a clean system, used on a desktop, removed again."""
 
 import os
+import shutil
 import statistics
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,7 +191,45 @@ async def test_it_starts_fast_and_rests_quietly(
 
 
 def test_remove_leaves_nothing_but_the_persons_files(installed: Installed, tmp_path: Path) -> None:
-    """The last test of this module: there is no program afterwards."""
+    """The last test of this module: there is no program afterwards. Connected programs have their settings back."""
+    with somebody(installed.root, "ada") as (home, ada):
+        settings = home / ".claude/settings.json"
+        ada("mkdir", "/home/ada/.claude")
+        ada("sh", "-c", 'umask 022; echo "$1" >/home/ada/.claude/settings.json', "-", '{"model": "opus"} // mine')
+        ada("tidegate", "--vault", "file", "connect", "claude-code", "--yes", "--mcp", "--statusline")
+        assert '"ANTHROPIC_AUTH_TOKEN": "tg-' in settings.read_text()
+
+        _remove_and_look(installed, tmp_path)
+
+        assert settings.read_text() == '{"model": "opus"} // mine\n'
+        assert settings.stat().st_mode & 0o777 == 0o644
+        assert not (home / ".claude.json").exists()
+        assert {path.lstat().st_uid for path in home.rglob("*")} == {home.stat().st_uid}, "root has left nothing there"
+
+
+@contextmanager
+def somebody(root: CleanRoot, name: str) -> Iterator[tuple[Path, Callable[..., str]]]:
+    """A user of that system: the home, and what runs a command as that user. Gone when the block ends."""
+    home = root.folder / "home" / name
+    books = {file: (root.folder / "etc" / file).read_text() for file in ("passwd", "group")}
+    (root.folder / "etc/passwd").write_text(f"{books['passwd']}{name}:x:1000:1000::/home/{name}:/bin/sh\n")
+    (root.folder / "etc/group").write_text(f"{books['group']}{name}:x:1000:\n")
+    home.mkdir()
+    environment = {"HOME": f"/home/{name}", "TIDEGATE_VAULT_KEY": "a passphrase of the tests"}
+
+    def run(*words: str) -> str:
+        return root.run("runuser", "-u", name, "--", *words, environment=environment)
+
+    root.run("chown", f"{name}:", f"/home/{name}")
+    try:
+        yield home, run
+    finally:
+        for file, text in books.items():
+            (root.folder / "etc" / file).write_text(text)
+        shutil.rmtree(home)
+
+
+def _remove_and_look(installed: Installed, tmp_path: Path) -> None:
     environment = {"XDG_DATA_HOME": str(tmp_path / "data"), "TIDEGATE_VAULT_KEY": "a passphrase of the tests"}
     installed.root.run("tidegate", "--vault", "file", "config", "set", "port", "9433", environment=environment)
     kept = {path.name for path in (tmp_path / "data/tidegate").iterdir()}
@@ -198,6 +237,7 @@ def test_remove_leaves_nothing_but_the_persons_files(installed: Installed, tmp_p
 
     installed.root.run("apt-get", "remove", "--yes", "tidegate")
 
-    assert installed.root.files() - installed.before == set()
+    left = {path for path in installed.root.files() - installed.before if not path.startswith("home/ada")}
+    assert left == set()
     assert installed.before - installed.root.files() == set()
     assert {path.name for path in (tmp_path / "data/tidegate").iterdir()} == kept
