@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core import __version__, page
+from core import __version__, page, views
 from core.bus import Bus
 from core.commands import COMMANDS, Commands
 from core.doorbell import Shown
@@ -27,6 +27,8 @@ from core.guard import PAGE_COOKIE, Caller
 from core.import_glance import arguments_for, here
 from core.metrics import CONTENT_TYPE as METRICS_TYPE
 from core.model import Snapshot
+from core.page import accounts
+from core.page.settings import ON_THE_PAGE
 from core.sessions import SESSION_LIFE_S, Sessions
 
 MAX_ORDER_BYTES = 64 * 1024
@@ -69,13 +71,15 @@ PAGE_ORDERS = frozenset(
         "pause",
         "resume",
         "failover",
+        "config_set",
+        "connection_plan",
         "connect",
         "undo",
         "order",
         "strategy",
     }
 )
-"""What the page may order. Not `token`: a browser has no use for the local key."""
+"""What the page may order. Not `token`: a browser has no use for the local key. Of `config_set` only some settings."""
 _PAGE_FILES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -106,17 +110,7 @@ def application(
         )
 
     async def order(request: Request) -> Response:
-        name = request.path_params["name"]
-        from_page = request.state.caller is Caller.PAGE
-        if from_page and name not in PAGE_ORDERS:
-            return _error(TidegateError("Not from this page", "Use the tray's menu or `tidegate`."), 403)
-        if name not in COMMANDS:
-            return _error(UsageError(f"There is no command {name!r}", f"Commands: {', '.join(COMMANDS)}."), 404)
-        body = await request.body()
-        if len(body) > MAX_ORDER_BYTES:
-            return _error(UsageError("This order is too long"), 413)
-        given = _arguments(body)
-        return _json(await commands.run(name, _completed(name, given) if from_page else given))
+        return await _obeyed(request, commands)
 
     async def shown(_: Request) -> Response:
         return _json(ring())
@@ -125,8 +119,12 @@ def application(
         return _document()
 
     async def live(_: Request) -> Response:
-        views = _views(lambda: page.view(snapshot()), bus, heartbeat_s)
-        return StreamingResponse(views, headers=_HEADERS, media_type="text/event-stream")
+        drawn = _views(lambda: accounts.view(snapshot()), bus, heartbeat_s)
+        return StreamingResponse(drawn, headers=_HEADERS, media_type="text/event-stream")
+
+    async def viewed(request: Request) -> Response:
+        drawn = await views.drawn(request.path_params["name"], request.query_params, commands.run)
+        return HTMLResponse(drawn, headers=_HEADERS)
 
     async def part(request: Request) -> Response:
         file = _page_files().get(request.path_params["file"])
@@ -154,10 +152,28 @@ def application(
             Route("/-/live", _only(_LOOKS, live)),
             Route("/-/commands/show", _only(_SHOWS, shown), methods=["POST"]),
             Route("/-/commands/{name}", _only(_ORDERS, order), methods=["POST"]),
-            Route("/-/{file}", _only(_LOADS, part)),
+            Route("/-/views/{name}", _only(_ORDERS, viewed)),
+            Route("/-/{file:path}", _only(_LOADS, part)),
         ],
         exception_handlers={TidegateError: _told, 404: _no_such_page, 405: _no_such_page},
     )
+
+
+async def _obeyed(request: Request, commands: Commands) -> Response:
+    """Carry an order out, if it may come from where it comes from."""
+    name = request.path_params["name"]
+    from_page = request.state.caller is Caller.PAGE
+    if from_page and name not in PAGE_ORDERS:
+        return _error(_NOT_FROM_HERE, 403)
+    if name not in COMMANDS:
+        return _error(UsageError(f"There is no command {name!r}", f"Commands: {', '.join(COMMANDS)}."), 404)
+    body = await request.body()
+    if len(body) > MAX_ORDER_BYTES:
+        return _error(UsageError("This order is too long"), 413)
+    given = _arguments(body)
+    if from_page and name == "config_set" and str(given.get("key")) not in ON_THE_PAGE:
+        return _error(_NOT_FROM_HERE, 403)
+    return _json(await commands.run(name, _completed(name, given) if from_page else given))
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -186,11 +202,17 @@ async def _pictures(snapshot: Callable[[], Snapshot], bus: Bus, heartbeat_s: flo
 
 
 async def _views(view: Callable[[], str], bus: Bus, heartbeat_s: float) -> AsyncIterator[bytes]:
-    """The page's view now and whenever it reads otherwise: after a change, or because time went by."""
+    """The view of the accounts now and whenever it reads otherwise: after a change, or because time went by.
+
+    A change that it does not show is told as such: another view may.
+    """
     last = None
-    async for _ in _pulse(bus, heartbeat_s):
+    async for changed in _pulse(bus, heartbeat_s):
         now = view()
-        yield _event("view", now) if now != last else _STILL_HERE
+        if now != last:
+            yield _event("view", now)
+        else:
+            yield _event("changed", None) if changed else _STILL_HERE
         last = now
 
 
@@ -221,10 +243,11 @@ def _event(name: str, what: object) -> bytes:
 @functools.cache
 def _page_files() -> Mapping[str, tuple[bytes, str]]:
     """The page's parts by name, with their types."""
-    files = [entry for entry in resources.files("core").joinpath("dashboard").iterdir() if entry.is_file()]
+    folder = resources.files("core").joinpath("dashboard")
     return {
-        entry.name: (entry.read_bytes(), _PAGE_FILES[suffix])
-        for entry in files
+        f"{prefix}{entry.name}": (entry.read_bytes(), _PAGE_FILES[suffix])
+        for prefix, place in (("", folder), ("vendor/", folder.joinpath("vendor")))
+        for entry in place.iterdir()
         if (suffix := entry.name.rpartition(".")[2]) in _PAGE_FILES
     }
 
@@ -249,7 +272,7 @@ def _completed(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
 def _arguments(body: bytes) -> Mapping[str, Any]:
     try:
         return msgspec.json.decode(body or b"{}", type=dict[str, Any])
-    except msgspec.DecodeError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UsageError("The arguments are not a JSON object", f"{exc}.") from exc
 
 
@@ -270,4 +293,5 @@ async def _no_such_page(_: Request, error: Exception) -> Response:
     return _error(_NOTHING_HERE, getattr(error, "status_code", 404))
 
 
+_NOT_FROM_HERE = TidegateError("Not from this page", "Use the tray's menu or `tidegate`.")
 _NOTHING_HERE = UsageError("There is nothing here", "See `tidegate --help`.")

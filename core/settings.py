@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from core.errors import UsageError
 from core.model import Endpoints, IconStyle, QuietHours, Settings, Strategy
+from core.words import N_, Table
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_HOLD_S = 300.0
@@ -228,3 +229,43 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "token_bucket.initial_tokens": _Nearest(1, 1_000),
 }
 """Every setting by its name, with what reads it."""
+DESCRIPTIONS: Mapping[str, str] = Table(
+    {
+        "port": N_("The port of the loopback address that programs connect to; it counts from the next start."),
+        "strategy": N_("Which of the accounts that are ready goes first."),
+        "passthrough": N_(
+            "While Tidegate has no account, a program that brings its own credential goes through untouched."
+        ),
+        "notifications": N_("Whether the desktop shows a message when something happens that you may want to know."),
+        "quiet_hours": N_("Hours without messages, such as 22:00-07:00, or off; what happened stays in the history."),
+        "hold_s": N_("For how many seconds a request may wait when no account can serve it and one soon will."),
+        "failover": N_("Whether another account serves when the one in use cannot; off, you switch by hand."),
+        "icon.colours": N_("Whether the tray icon has colours; without them its shape tells the same."),
+        "icon.number": N_("Whether the tray icon shows the percent of the fullest window, where there is room for it."),
+        "log": N_("How much the log tells, from debug (everything) to error; it counts from the next start."),
+        "endpoints.anthropic_api_url": N_(
+            "Where requests for Claude go, with the credential of the account that serves."
+        ),
+        "endpoints.anthropic_authorize_url": N_("The page where you sign in with a Claude subscription."),
+        "endpoints.anthropic_console_authorize_url": N_("The page where you sign in to the Console for an API key."),
+        "endpoints.anthropic_token_url": N_("Where logins of Claude subscriptions are fetched and renewed."),
+        "endpoints.opencode_go_url": N_("Where requests for OpenCode Go go, with the key of the account that serves."),
+        "health_score.initial": N_("With hybrid: the score that an account begins with."),
+        "health_score.success_reward": N_("With hybrid: what an account's score gains by an answer."),
+        "health_score.rate_limit_penalty": N_(
+            "With hybrid: what a limit that was reached does to the score; not above 0."
+        ),
+        "health_score.failure_penalty": N_("With hybrid: what a failure does to the score; not above 0."),
+        "health_score.recovery_rate_per_hour": N_("With hybrid: what the score gains in an hour of rest."),
+        "health_score.min_usable": N_("With hybrid: the score below which an account serves only when no other can."),
+        "health_score.max_score": N_("With hybrid: the highest score that an account can have."),
+        "token_bucket.max_tokens": N_(
+            "With hybrid: how many requests in a row an account may take; a token is one request."
+        ),
+        "token_bucket.regeneration_rate_per_minute": N_(
+            "With hybrid: how many tokens an account gets back in a minute."
+        ),
+        "token_bucket.initial_tokens": N_("With hybrid: how many tokens an account begins with."),
+    }
+)
+"""What every setting is for, in one sentence: for the page and for the reference in `docs/`."""

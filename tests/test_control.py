@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, MutableMapping
@@ -15,7 +16,9 @@ from core.control import MAX_ORDER_BYTES, PAGE_ORDERS, application
 from core.doorbell import Shown
 from core.guard import PAGE_COOKIE, Caller
 from core.model import Changed, Snapshot
+from core.page.settings import ON_THE_PAGE
 from core.sessions import Sessions
+from core.settings import SETTINGS, setting_texts
 from tests.account_files import put
 from tests.instance import LOCAL_KEY, Instance, instance
 
@@ -74,20 +77,21 @@ async def test_health_tells_name_version_and_pid_to_everybody(app: App) -> None:
     assert answer.json()["version"] == __version__
 
 
-PARTS = {"/-/", "/-/page.css", "/-/page.js"}
+PARTS = {"/-/", "/-/page.css", "/-/page.js", "/-/vendor/uPlot.min.css"}
 PICTURES = {"/-/snapshot", "/-/metrics", "/-/events", "/-/live"}
 ORDERS = {f"/-/commands/{name}" for name in COMMANDS}
 PAGES = {f"/-/commands/{name}" for name in PAGE_ORDERS}
+VIEWS = {f"/-/views/{name}" for name in ("charts", "activity", "log", "settings")}
 ALLOWED = {
-    Caller.CONTROL: PARTS | PICTURES | ORDERS,
+    Caller.CONTROL: PARTS | PICTURES | VIEWS | ORDERS,
     Caller.CLIENT: PARTS | PICTURES,
-    Caller.PAGE: PARTS | PICTURES | PAGES,
+    Caller.PAGE: PARTS | PICTURES | VIEWS | PAGES,
     Caller.VISITOR: PARTS,
 }
 
 
 @pytest.mark.parametrize("caller", [None, *Caller])
-@pytest.mark.parametrize("path", sorted(PARTS | PICTURES | ORDERS))
+@pytest.mark.parametrize("path", sorted(PARTS | PICTURES | VIEWS | ORDERS))
 async def test_who_may_look_and_who_may_order(app: App, caller: Caller | None, path: str) -> None:
     allowed = caller is not None and path in ALLOWED.get(caller, set())
     if allowed and path in {"/-/events", "/-/live"}:
@@ -116,7 +120,56 @@ async def test_link_to_the_page_is_for_who_may_order_everything_anyway(app: App,
 def test_what_the_page_may_order_is_there_and_gives_no_secret_away() -> None:
     assert set(COMMANDS) >= PAGE_ORDERS
     assert "token" not in PAGE_ORDERS
-    assert not any("export" in name or "config" in name for name in PAGE_ORDERS)
+    assert not any("export" in name for name in PAGE_ORDERS)
+
+
+@pytest.mark.parametrize("key", [*SETTINGS, "nothing", "Log", " log", "log ", "endpoints", ["log"], None])
+async def test_the_page_changes_what_can_do_no_harm_and_no_other_setting(app: App, here: Instance, key: object) -> None:
+    given: dict[str, object] = {"text": setting_texts(here.config.current.settings).get(str(key), "on")}
+    async with _as(app, Caller.PAGE) as client:
+        answer = await client.post("/-/commands/config_set", json=given if key is None else given | {"key": key})
+
+    if str(key) in ON_THE_PAGE:
+        assert answer.status_code == 409, "it has this value already"
+    else:
+        assert answer.status_code == 403
+        assert answer.json()["title"] == "Not from this page"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"key": "log", "key": "port", "text": "1"}',
+        '{"key": "port", "text": "1", "extra": "log"}',
+        '{"\\u006bey": "port", "text": "1"}',
+        '{"key": "p\\u006frt", "text": "1"}',
+        '[{"key": "port", "text": "1"}]',
+    ],
+)
+async def test_no_writing_of_an_order_hides_a_setting_from_the_page(app: App, here: Instance, body: str) -> None:
+    before = here.config.current.settings
+    async with _as(app, Caller.PAGE) as client:
+        answer = await client.post("/-/commands/config_set", content=body)
+
+    assert answer.status_code in {400, 403}
+    assert here.config.current.settings == before
+
+
+async def test_the_page_changes_a_setting_and_reads_why_a_value_is_not_taken(app: App, here: Instance) -> None:
+    async with _as(app, Caller.PAGE) as client:
+        done = await client.post("/-/commands/config_set", json={"key": "hold_s", "text": "5"})
+        refused = await client.post("/-/commands/config_set", json={"key": "hold_s", "text": "soon"})
+
+    assert done.status_code == 200
+    assert here.config.current.settings.hold_s == 5
+    assert refused.status_code == 400
+    assert refused.json()["hint"] == "It must be a number of seconds from 0 to 300."
+
+
+async def test_a_view_that_is_not_there_or_asked_for_wrongly_is_refused(app: App) -> None:
+    async with _as(app, Caller.PAGE) as client:
+        for place in ("nothing", "charts?days=2", "charts?days=x", "log?level=loud"):
+            assert (await client.get(f"/-/views/{place}")).status_code == 400, place
 
 
 @pytest.mark.parametrize("name", sorted(PAGE_ORDERS))
@@ -258,6 +311,7 @@ async def test_the_page_comes_in_parts_that_its_policy_allows(app: App) -> None:
         "/-/icon.svg": "image/svg+xml",
         "/-/page.css": "text/css; charset=utf-8",
         "/-/page.js": "text/javascript; charset=utf-8",
+        "/-/vendor/uPlot.min.css": "text/css; charset=utf-8",
     }
     assert all(part.status_code == 200 and part.content for part in parts.values())
 
@@ -270,13 +324,25 @@ async def test_every_script_that_a_script_asks_for_is_served(app: App) -> None:
             answer = await client.get(f"/-/{name}")
             assert answer.status_code == 200, name
             seen.add(name)
-            wanted += [other for other in re.findall(r'from "\./([^"]+)"', answer.text) if other not in seen]
+            found = re.findall(r'from "\./([^"]+)"|"/-/(vendor/[^"]+\.js)"', answer.text)
+            wanted += [other for either in found for other in either if other and other not in seen]
 
     folder = Path(control.__file__).parent / "dashboard"
-    assert seen == {path.name for path in folder.glob("*.js")}
+    assert seen == {path.relative_to(folder).as_posix() for path in folder.rglob("*.js")}
 
 
-@pytest.mark.parametrize("name", ["page.html", "..%2fpage.py", "page.py", "nothing.js", "page.js/x", "PAGE.JS"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "page.html",
+        "..%2fcontrol.py",
+        "nothing.js",
+        "page.js/x",
+        "PAGE.JS",
+        "vendor/README.md",
+        "vendor/..%2fpage.html",
+    ],
+)
 async def test_nothing_but_the_pages_parts_is_served(app: App, name: str) -> None:
     async with _as(app, Caller.CONTROL) as client:
         answer = await client.get(f"/-/{name}")
@@ -372,8 +438,7 @@ async def test_the_pages_stream_sends_the_view_whenever_it_reads_otherwise(app: 
     async with _events(app, "/-/live") as pieces:
         assert "No account yet" in await _next_picture(pieces, "view")
         here.bus.publish(Changed("nothing that is shown"))
-        async with asyncio.timeout(10):
-            assert (await pieces.get()).startswith(b":")
+        assert await _next_picture(pieces, "changed") is None
         await here.commands.run("add_key", {"kind": "go", "key": "sk-go", "label": "Go & Co"})
 
         assert "Go &amp; Co" in await _next_picture(pieces, "view")
@@ -389,3 +454,15 @@ async def test_the_pages_stream_tells_what_changes_by_time_alone(here: Instance,
     async with _events(app, "/-/live") as pieces:
         assert "before" in await _next_picture(pieces, "view")
         assert "after" in await _next_picture(pieces, "view")
+
+
+# --- code of others --------------------------------------------------------------------------------
+
+
+def test_code_of_others_is_what_was_published_and_has_its_licence() -> None:
+    folder = Path(control.__file__).parent / "dashboard" / "vendor"
+    told = dict(re.findall(r"\| `([^`]+)` \| [\d.]+ \| `([0-9a-f]{64})` \|", (folder / "README.md").read_text()))
+
+    files = {path.name for path in folder.iterdir()} - {"README.md", "LICENSE"}
+    assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files} == told
+    assert (folder / "LICENSE").read_text().startswith("The MIT License")

@@ -1,7 +1,7 @@
 // Draws a new view over the old one and touches only what differs: a click, the focus or a selection survives it.
 
 /** Attributes that come from the person's clicks and not from the view. */
-const OURS = new Set(["open", "disabled"]);
+const OURS = new Set(["open", "disabled", "aria-invalid"]);
 
 export function draw(place, html) {
   const fresh = new DOMParser().parseFromString(html, "text/html").body;
@@ -33,10 +33,15 @@ function morph(old, fresh) {
     if (old.data !== fresh.data) old.data = fresh.data;
     return;
   }
+  const untouched = old.value === old.defaultValue; // else the person is typing, or what was typed was refused
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !OURS.has(name)) old.removeAttribute(name);
   // A disabled one was just clicked: this view may still show what was before.
-  if (old.type === "checkbox" && !old.disabled) old.checked = fresh.checked;
+  if (old.nodeName === "INPUT" && !old.disabled) {
+    if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.checked;
+    else if (untouched) old.value = fresh.value;
+  }
+  if ("drawn" in (old.dataset ?? {})) return; // what is inside is a script's
   morphChildren(old, fresh);
   if (old.nodeName === "SELECT" && !old.disabled && old.value !== fresh.value) old.value = fresh.value;
 }

@@ -40,6 +40,13 @@ export const FORMS = {
       return null;
     },
   },
+  connect: {
+    title: ({ label }) => `Connect ${label}`,
+    async open(form, { client }) {
+      await plan(form, client);
+    },
+    confirm: (form, { client }) => order("connect", { client }),
+  },
 };
 
 /** Which programs a new account serves, by the form's check box. */
@@ -62,4 +69,36 @@ async function list(form, given) {
     progress.textContent = "";
     throw refusal;
   }
+}
+
+/** Show what connecting a program would change. Nothing is changed yet. */
+async function plan(form, client) {
+  const [progress, changes, notes] = form.querySelectorAll("[role=status], ul");
+  const button = form.querySelector(".main");
+  for (const shown of [changes, notes]) shown.replaceChildren();
+  button.hidden = true;
+  progress.textContent = "Looking at its settings…";
+  try {
+    const planned = await order("connection_plan", { client });
+    changes.append(...planned.changes.map(change));
+    notes.append(...planned.notes.map((note) => element("li", note)));
+    progress.replaceChildren("Changes in ", element("code", planned.file), ":");
+    button.hidden = false;
+  } catch (refusal) {
+    progress.textContent = "";
+    throw refusal;
+  }
+}
+
+/** One setting: its name, what it is and what it becomes. */
+function change({ setting, before, after }) {
+  const line = element("li", "");
+  const turn = element("p", "");
+  turn.append(element("code", before), " → ", element("code", after));
+  line.append(element("strong", setting), turn);
+  return line;
+}
+
+function element(name, text) {
+  return Object.assign(document.createElement(name), { textContent: text });
 }

@@ -4,16 +4,20 @@ import { ask } from "./orders.js";
 
 const LONGEST_WAIT_S = 15;
 
-/** Call `show` with each new view for as long as the page lives, and `tell` with what is wrong ("" when nothing is). */
-export async function follow(show, tell) {
+/**
+ * Tell of what happens for as long as the page lives: `show` gets each new view of the accounts, `changed` is called
+ * when something else has changed, and `tell` gets what is wrong ("" when nothing is).
+ */
+export async function follow({ show, changed, tell }) {
   for (let wait_s = 1; ; wait_s = Math.min(2 * wait_s, LONGEST_WAIT_S)) {
     try {
       const answer = await ask("/-/live");
       if (answer.status === 401) return tell("This page is not signed in. Open it from Tidegate's menu.");
       if (answer.ok) {
         tell("");
-        for await (const view of views(answer.body)) {
-          show(view);
+        for await (const { name, data } of events(answer.body)) {
+          if (name === "view") show(data);
+          changed();
           wait_s = 1;
         }
       }
@@ -25,16 +29,23 @@ export async function follow(show, tell) {
   }
 }
 
-async function* views(stream) {
+async function* events(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ; ) {
     const { done, value } = await reader.read();
     if (done) return;
-    const events = (rest + value).split("\n\n");
-    rest = events.pop();
-    for (const event of events) {
-      const data = event.split("\n").find((line) => line.startsWith("data: "));
-      if (data) yield JSON.parse(data.slice("data: ".length));
+    const parts = (rest + value).split("\n\n");
+    rest = parts.pop();
+    for (const part of parts) {
+      const [name, data] = ["event: ", "data: "].map((field) => valueOf(part, field));
+      if (data) yield { name, data: JSON.parse(data) };
     }
   }
+}
+
+function valueOf(event, field) {
+  return event
+    .split("\n")
+    .find((line) => line.startsWith(field))
+    ?.slice(field.length);
 }

@@ -6,6 +6,7 @@ const KEPT = "tidegate-key";
 export class Refusal extends Error {
   constructor(title, hint) {
     super([title, hint].filter(Boolean).join(". "));
+    this.hint = hint;
   }
 }
 

@@ -5,16 +5,13 @@ Screenshots go to TIDEGATE_ARTIFACTS when it is set.
 
 import asyncio
 import json
-import os
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from core import app
 from core.demo_run import Memory
@@ -23,93 +20,13 @@ from core.model import SignIn, Strategy
 from core.simulator import SimulatedAccount
 from core.vault import Vault
 from core.wording import STRATEGY_WORDS
+from tests.browser.visitor import Visitor
 from tests.instance import OFFLINE
-from tests.stage import Stage, on_stage
+from tests.stage import on_stage
 
 pytestmark = pytest.mark.anyio
 
 SECONDS = 20.0
-NARROW = {"width": 400, "height": 800}
-CONTRAST = 4.5
-"""Of text to its ground: WCAG 2.2, 1.4.3, level AA."""
-
-
-class Visitor:
-    """Somebody with the status page of a Tidegate that stands before the simulated provider."""
-
-    def __init__(self, stage: Stage, page: Page) -> None:
-        self.stage = stage
-        self.sim = stage.sim
-        self.page = page
-
-    @property
-    def context(self) -> BrowserContext:
-        return self.page.context
-
-    async def opens_the_page(self, place: str = "") -> None:
-        await self.page.goto(f"{self.stage.core.page_link()}{place}")
-        await self.page.locator("#view[aria-busy=false]").wait_for()
-
-    def button(self, name: str) -> Locator:
-        return self.page.get_by_role("button", name=name, exact=True)
-
-    def card(self, label: str) -> Locator:
-        return self.page.get_by_role("article", name=label, exact=True)
-
-    def dialog(self) -> Locator:
-        return self.page.get_by_role("dialog")
-
-    async def manages(self, label: str) -> Locator:
-        """The account's card with everything that can be done."""
-        card = self.card(label)
-        await card.locator("summary").click()
-        return card
-
-    async def hears(self, text: str | re.Pattern[str]) -> None:
-        """Wait for what the page says of an order."""
-        await expect(self.page.locator("#said")).to_contain_text(text)
-
-    async def allows(self, button: Locator, whose: str) -> Page:
-        """Press a button that opens the provider's page in another tab, and allow this account there."""
-        async with self.context.expect_page() as opened:
-            await button.click()
-        tab = await opened.value
-        await tab.get_by_label(f"({whose})").check()
-        await tab.get_by_role("button", name="Allow").click()
-        return tab
-
-    async def adds(self, account: SimulatedAccount, label: str = "") -> None:
-        """Sign in to a subscription, start to end."""
-        await self.button("Sign in with Claude…").click()
-        await self.dialog().get_by_label("Label").fill(label)
-        tab = await self.allows(self.dialog().get_by_role("button", name="Open the sign-in page"), account.label)
-        await tab.get_by_role("heading", name="Signed in").wait_for()
-        await tab.close()
-        await expect(self.dialog()).to_be_hidden()
-
-    async def labels(self) -> list[str]:
-        return await self.page.locator("article h3").all_inner_texts()
-
-    async def until_labels(self, *labels: str) -> None:
-        await expect(self.page.locator("article h3")).to_have_text(list(labels))
-
-    async def photo(self, name: str) -> None:
-        if folder := os.environ.get("TIDEGATE_ARTIFACTS"):
-            await self.page.screenshot(path=Path(folder) / f"page-{name}.png", full_page=True)
-
-
-@pytest.fixture
-async def ada(tmp_path: Path, page: Page) -> AsyncIterator[Visitor]:
-    """Ada has three subscriptions at the provider and nothing in Tidegate yet. What goes wrong in the page is told."""
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
-    async with on_stage(tmp_path / "data") as stage:
-        for label in ("Work", "Home", "Spare"):
-            stage.sim.add_login(label)
-        yield Visitor(stage, page)
-        await page.close()
-    assert not wrong
 
 
 def simulated(ada: Visitor, label: str) -> SimulatedAccount:
@@ -174,23 +91,37 @@ async def test_failover_is_switched_off_and_said(ada: Visitor) -> None:
     assert not ada.stage.core.engine.pool.failover
 
 
-async def test_a_program_is_connected_and_gets_its_settings_back(
+async def test_a_program_is_connected_after_its_changes_were_shown_and_gets_its_settings_back(
     ada: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
     settings = tmp_path / "home" / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"env": {"ANTHROPIC_BASE_URL": "https://elsewhere.example"}}')
+    before = settings.read_text()
     await ada.opens_the_page("#programs")
     program = ada.page.get_by_label("Claude Code", exact=True)
 
-    await program.check()
+    await program.click()
 
+    await expect(ada.dialog().get_by_role("heading")).to_have_text("Connect Claude Code")
+    await expect(ada.dialog()).to_contain_text(str(settings))
+    change = ada.dialog().get_by_role("listitem").filter(has_text="ANTHROPIC_BASE_URL")
+    await expect(change).to_have_text(re.compile(f'.*https://elsewhere.example" → .*{ada.stage.core.engine.address}'))
+    await ada.photo("connect")
+    await ada.dialog().get_by_role("button", name="Cancel").click()
+    await expect(program).to_be_focused()
+    await expect(program).not_to_be_checked()
+    assert settings.read_text() == before
+    await ada.page.keyboard.press("Space")
+    await ada.dialog().get_by_role("button", name="Connect").click()
     await ada.hears("Claude Code is connected")
     assert json.loads(settings.read_text())["env"]["ANTHROPIC_BASE_URL"] == ada.stage.core.engine.address
     await expect(program).to_be_checked()
     await program.uncheck()
     await ada.hears("Claude Code has its settings back")
-    assert not settings.exists()
+    assert settings.read_text() == before
 
 
 # --- accounts that come ----------------------------------------------------------------------------
@@ -249,6 +180,21 @@ async def test_who_denies_or_cancels_has_no_account_and_reads_why(ada: Visitor) 
     with anyio.fail_after(SECONDS):
         await asyncio.wait(outcomes)
     assert await ada.labels() == []
+
+
+async def test_no_code_stays_in_an_address_line(ada: Visitor) -> None:
+    link = f"{ada.stage.core.page_link()}"
+    await ada.page.goto(link)
+    await ada.page.locator("#view[aria-busy=false]").wait_for()
+    await ada.button("Sign in with Claude…").click()
+    tab = await ada.allows(ada.dialog().get_by_role("button", name="Open the sign-in page"), "Work")
+    await tab.get_by_role("heading", name="Signed in").wait_for()
+
+    assert ada.page.url == f"{ada.stage.url}/-/"
+    await expect(tab).to_have_url(re.compile(r"/callback$"))
+    await tab.goto(link)
+    await tab.get_by_role("heading", name="This link has been used").wait_for()
+    assert tab.url == f"{ada.stage.url}/-/open"
 
 
 async def test_console_sign_in_makes_an_api_key(ada: Visitor) -> None:
@@ -515,56 +461,3 @@ async def test_page_says_so_when_tidegate_is_gone_and_when_its_session_is_over(t
     again = app.Options(vault=Vault(memory), port=port, environ=OFFLINE)
     async with app.running(Paths(tmp_path), again):
         await expect(notice).to_contain_text("Open it from Tidegate's menu", timeout=20_000)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_text_can_be_read_in_both_schemes_and_on_a_narrow_screen(
-    browser: Browser, stage: Stage, scheme: Any
-) -> None:
-    for label in ("a label as long as one may be, without any end to it, it seems!", "Home", "Team"):
-        await stage.login(label)
-    engine = stage.core.engine
-    first, second, _ = (state.account.id for state in engine.pool.accounts)
-    engine.sign_in(first, SignIn.NEEDED, "login rejected")
-    await stage.core.commands.run("pin", {"account": second, "for_s": 600.0})
-    async with await browser.new_context(color_scheme=scheme, viewport=NARROW) as context:
-        ada = Visitor(stage, await context.new_page())
-        await ada.opens_the_page()
-        await ada.manages("Home")
-        await ada.photo(f"narrow-{scheme}")
-        faint = await ada.page.evaluate(FAINT, CONTRAST)
-        width = await ada.page.evaluate("document.documentElement.scrollWidth")
-        faint_in_dialogs = []
-        for name in ("add-claude", "add-go", f"rename-{second}", f"remove-{second}"):
-            await ada.page.locator(f"#{name}").click()
-            faint_in_dialogs += await ada.page.evaluate(FAINT, CONTRAST)
-            await ada.photo(f"{name}-{scheme}")
-            await ada.page.keyboard.press("Escape")
-
-    assert width <= NARROW["width"]
-    assert faint == []
-    assert faint_in_dialogs == []
-
-
-FAINT = """
-least => {
-  const parts = colour => colour.match(/[\\d.]+/g).map(Number);
-  const light = colour => {
-    const [r, g, b] = parts(colour).map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = element => {
-    const colour = element ? getComputedStyle(element).backgroundColor : "rgb(255, 255, 255)";
-    return parts(colour)[3] === 0 ? ground(element.parentElement) : colour;
-  };
-  const top = document.querySelector("dialog[open]") ?? document.body;
-  const told = [...top.querySelectorAll("*")].filter(element =>
-    element.checkVisibility() && [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
-  return told.flatMap(element => {
-    const [darker, lighter] = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => a - b);
-    const contrast = (lighter + 0.05) / (darker + 0.05);
-    return contrast < least ? [`${contrast.toFixed(2)} ${element.textContent}`] : [];
-  });
-}
-"""
-"""The texts whose contrast to their ground is below `least` (WCAG 2.2, relative luminance)."""

@@ -1,11 +1,8 @@
-"""The status page: a snapshot as HTML, the document round it, and pages with one message. Pure.
+"""The view of the accounts: a snapshot as HTML. Pure.
 
-The words are made here, so that page, menu and terminal say the same; the scripts in `dashboard/` put them in place
-and pass clicks on. A button carries its order, or names the dialog that asks first.
+A button carries its order, or names the dialog that asks first.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -19,19 +16,18 @@ from core.model import (
     AccountKind,
     AccountView,
     Level,
-    Move,
     ProviderName,
     Snapshot,
     Standing,
     Strategy,
     WindowView,
 )
+from core.page.parts import attributes, move
 from core.wording import (
     FAILOVER_OFF_TEXT,
     KIND_NAMES,
     PROVIDER_NAMES,
     STRATEGY_WORDS,
-    TERMS,
     age_text,
     clock_time,
     headroom_text,
@@ -43,63 +39,32 @@ from core.wording import (
     window_name,
 )
 
-_MESSAGE_STYLE = """
-:root{color-scheme:light dark}
-body{margin:0;font:1rem/1.5 system-ui,sans-serif}
-main{max-width:34rem;margin:0 auto;padding:3rem 1.25rem}
-h1{font-size:1.4rem;margin:0 0 .5rem}p{margin:0}
-"""
-_NOTHING_ELSE = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-
-def _hash_of(style: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
-
-
-CONTENT_SECURITY_POLICY = f"default-src 'none'; style-src {_hash_of(_MESSAGE_STYLE)}; {_NOTHING_ELSE}"
-"""For everything but the document: the one style of `message`, no script."""
-DOCUMENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " + _NOTHING_ELSE
-)
-
 _SIGNS = {Level.OK: "●", Level.WARN: "▲", Level.SPENT: "■", Level.UNKNOWN: "○"}
 """A shape for each level, since not everybody sees the colour."""
-_KEY_PLACE = "<!-- key -->"
 _ALL = "all"
-_TERMS_PLACE = "<!-- terms -->"
-
-
-def document(template: str, key: str = "") -> str:
-    """The empty page from its template. `key`: what a page that was just opened by its link proves itself with."""
-    meta = f'<meta name="tidegate-key" content="{escape(key)}">' if key else ""
-    return template.replace(_TERMS_PLACE, escape(TERMS)).replace(_KEY_PLACE, meta)
-
-
-def message(title: str, hint: str) -> str:
-    """A page with one message. It stands alone: a sign-in shows it from another port."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tidegate</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_MESSAGE_STYLE}</style></head>'
-        f"<body><main><h1>{escape(title)}</h1><p>{escape(hint)}</p></main></body></html>"
-    )
 
 
 def view(snapshot: Snapshot) -> str:
     """What changes: accounts and moves."""
     ids = [account.id for account in snapshot.accounts]
     accounts = "".join(_account(account, ids, snapshot.at) for account in snapshot.accounts)
-    moves = "".join(_move(move, snapshot.at) for move in snapshot.moves)
     demo = "Demo with simulated accounts · " if snapshot.demo else ""
     return (
         f'<p id="instance" class="soft">{demo}<code>{escape(snapshot.address)}</code> · version '
         f"{escape(snapshot.version)}</p>{_choices(snapshot)}{_headroom(snapshot)}"
-        f'<section id="accounts" aria-labelledby="accounts-title"><h2 id="accounts-title">Accounts</h2>'
-        f"{accounts or '<p>No account yet. Add one below.</p>'}</section>"
+        f"{accounts or '<p>No account yet. Add one below.</p>'}"
         f'<section id="programs" aria-labelledby="programs-title"><h2 id="programs-title">Programs</h2>'
         f"{_programs(snapshot)}</section>"
         f'<section id="moves" aria-labelledby="moves-title"><h2 id="moves-title">Recent moves</h2>'
-        f"{f'<ul>{moves}</ul>' if moves else '<p>None.</p>'}</section>"
+        f"{_moves(snapshot)}</section>"
     )
+
+
+def _moves(snapshot: Snapshot) -> str:
+    if not snapshot.moves:
+        return "<p>None.</p>"
+    moves = "".join(move(happened, snapshot.at) for happened in snapshot.moves)
+    return f'<ul class="entries">{moves}</ul><p><a href="#activity">All that happened</a></p>'
 
 
 def _choices(snapshot: Snapshot) -> str:
@@ -116,7 +81,7 @@ def _choices(snapshot: Snapshot) -> str:
 def _programs(snapshot: Snapshot) -> str:
     """Which programs point here. Switching one on changes its settings, switching it off gives them back."""
     switches = "".join(
-        _switch(deeds.program(client.name, name, on=name in snapshot.programs), _ALL)
+        _program(deeds.program(client.name, name, on=name in snapshot.programs), name)
         for name, client in on_this_machine().items()
     )
     return (
@@ -125,10 +90,16 @@ def _programs(snapshot: Snapshot) -> str:
     )
 
 
+def _program(switch: Switch, name: str) -> str:
+    """Switching it on shows first what that would change."""
+    asks = {"data-dialog": "connect", "data-client": name, "data-label": switch.label}
+    return _box(switch, {**_named(switch.label, _ALL), **asks, "data-off": _order(switch.turn_off)})
+
+
 def _strategies(current: Strategy) -> str:
     """Who goes first, to choose from. An option's value is its order."""
     options = "".join(
-        f"<option {_attributes({'value': _order(Deed(name, 'strategy', {'name': name}))})}"
+        f"<option {attributes({'value': _order(Deed(name, 'strategy', {'name': name}))})}"
         f"{' selected' if name is current else ''}>{escape(f'{name}: {words}')}</option>"
         for name, words in STRATEGY_WORDS.items()
     )
@@ -194,12 +165,6 @@ def _outlook(window: WindowView, now: float) -> str:
     return f'<dd class="outlook {look}">{escape(said)}</dd>' if (said := outlook(window, now)) else ""
 
 
-def _move(move: Move, now: float) -> str:
-    until = f", back {clock_time(move.until_at, now)}" if move.until_at is not None else ""
-    route = f"{move.source} → {move.target}: {move.text}{until}"
-    return f'<li><span class="soft">{clock_time(move.at, now)}</span> {escape(route)}</li>'
-
-
 # --- what can be done with it ----------------------------------------------------------------------
 
 
@@ -232,15 +197,18 @@ def _manage(account: AccountView, ids: Sequence[AccountId]) -> str:
 
 
 def _button(deed: Deed, whose: str) -> str:
-    attributes = _attributes({**_named(deed.label, whose), "data-order": _order(deed)})
-    return f"<button {attributes}>{escape(deed.label)}</button>"
+    given = attributes({**_named(deed.label, whose), "data-order": _order(deed)})
+    return f"<button {given}>{escape(deed.label)}</button>"
 
 
 def _switch(switch: Switch, whose: str) -> str:
     orders = {"data-on": _order(switch.turn_on), "data-off": _order(switch.turn_off)}
-    attributes = _attributes({**_named(switch.label, whose), **orders})
+    return _box(switch, {**_named(switch.label, whose), **orders})
+
+
+def _box(switch: Switch, given: Mapping[str, str]) -> str:
     on = " checked" if switch.on else ""
-    return f'<label><input type="checkbox" {attributes}{on}> {escape(switch.label)}</label>'
+    return f'<label><input type="checkbox" {attributes(given)}{on}> {escape(switch.label)}</label>'
 
 
 def _named(label: str, whose: str) -> dict[str, str]:
@@ -256,8 +224,4 @@ def _asking(dialog: str, label: str, account: AccountView, *, main: bool = False
     facts = {"data-dialog": dialog, "data-account": account.id, "data-label": account.label}
     facts |= {f"data-{name}": value for name, value in more.items() if value}
     facts |= {"class": "main"} if main else {}
-    return f"<button {_attributes({'id': f'{dialog}-{account.id}', **facts})}>{escape(label)}</button>"
-
-
-def _attributes(values: Mapping[str, str]) -> str:
-    return " ".join(f'{name}="{escape(value)}"' for name, value in values.items())
+    return f"<button {attributes({'id': f'{dialog}-{account.id}', **facts})}>{escape(label)}</button>"
