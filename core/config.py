@@ -158,10 +158,10 @@ def _as_it_is(raw: bytes | None, path: Path) -> dict[str, Any]:
         return {}
     try:
         _decode(raw)
-    except ValueError as exc:
+        return msgspec.json.decode(raw, type=dict[str, Any])  # now also what this version does not know must read
+    except (ValueError, RecursionError) as exc:
         log.warning("%s could not be read (%s) and is kept as %s", path, exc, move_aside(path))
         return {}
-    return msgspec.json.decode(raw, type=dict[str, Any])
 
 
 def _fresh() -> Config:
@@ -188,7 +188,7 @@ def _newer(raw: bytes, path: Path) -> str | None:
     """A sentence when the file is from a newer version, else None. Reads the version alone."""
     try:
         version = msgspec.json.decode(raw, type=_Versioned).version
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return (
         f"{path.name} is from a newer Tidegate (version {version}, this one writes {VERSION})"
@@ -203,7 +203,10 @@ class _Versioned(msgspec.Struct):
 
 def _decode(raw: bytes) -> Config:
     """Raises ValueError (msgspec's errors are such) with a text that says where."""
-    config = msgspec.json.decode(raw, type=Config)
+    try:
+        config = msgspec.json.decode(raw, type=Config)
+    except RecursionError as exc:
+        raise ValueError("it is nested too deeply") from exc
     settings = read_again(config.settings)
     ids = [account.id for account in config.accounts]
     if len(set(ids)) != len(ids) or not all(map(_ACCOUNT_ID.fullmatch, ids)):

@@ -22,6 +22,8 @@ from core.providers.incoming import client_key
 CONTROL = b"/-/"
 PAGE_COOKIE = "tidegate_page"
 PAGE_KEY = b"x-tidegate-page"
+_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+"""What APIs are spoken to with. TRACE would have a provider answer with the account's own credential."""
 
 
 class Caller(StrEnum):
@@ -67,6 +69,8 @@ class Guard:
         refusal = self._wrong_door(target, headers)
         if refusal:
             return refusal
+        if method not in _METHODS:
+            return _NO_METHOD
         path = target.partition(b"?")[0]
         reading = method in {b"GET", b"HEAD"}
         if b"origin" in headers:
@@ -106,6 +110,7 @@ class Guard:
         return Caller.VISITOR if self.page_session(cookie, None) else None
 
 
+_NO_METHOD = Refusal(405, "invalid_request_error", "Tidegate does not know this method.")
 _NO_PAGES = Refusal(403, "permission_error", "Tidegate does not answer web pages.")
 _HOW = "Its key is what `tidegate token` prints; `tidegate connect` shows where each client wants it."
 _NO_KEY = Refusal(401, "authentication_error", f"Tidegate needs its local key. {_HOW}")

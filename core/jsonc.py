@@ -16,7 +16,7 @@ DEEPEST = 200
 """Of values in one another; settings have a handful."""
 _BLANK = re.compile(r"(?:[ \t\r\n\ufeff]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
-_SCALAR = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null")
+_SCALAR = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
 _ENDS_IN_LINE_COMMENT = re.compile(r"//[^\r\n]*\Z")
 _INDENT = "  "
 
@@ -197,7 +197,10 @@ def _value(text: str, at: int, depth: int) -> _Node:
     scalar = _SCALAR.match(text, at)
     if not scalar:
         raise _wrong(text, at, "a value is missing")
-    return _Node(at, scalar.end(), json.loads(scalar[0]))
+    try:
+        return _Node(at, scalar.end(), json.loads(scalar[0]))
+    except ValueError as exc:  # more digits than Python reads
+        raise _wrong(text, at, "a number is too long") from exc
 
 
 def _object(text: str, start: int, depth: int) -> _Node:

@@ -303,6 +303,8 @@ class Link(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status in _INFORMATIONAL or self._waiter is None or self._waiter.done():
             return
+        if status < _INFORMATIONAL.start or self._head_is_too_large():
+            raise ValueError  # llhttp takes both; `data_received` hears of it as of any other mistake
         headers = Headers(self._headers)
         self._until_eof = (
             b"content-length" not in headers and b"transfer-encoding" not in headers and status not in _NO_BODY
@@ -312,6 +314,12 @@ class Link(asyncio.Protocol):
         self._waiter = None
         if self._head_request:
             self._complete = True  # llhttp would wait for the body that content-length announces
+
+    def _head_is_too_large(self) -> bool:
+        """Whether more came than a head may have, and not all of it is the body that came in the same read."""
+        if self._framing_bytes <= MAX_HEAD_BYTES:
+            return False
+        return sum(len(name) + len(value) + len(": \r\n") for name, value in self._headers) > MAX_HEAD_BYTES
 
     def on_body(self, body: bytes) -> None:
         if not self._complete:

@@ -148,10 +148,13 @@ def _begun(line: str) -> Entry | None:
     if line.startswith("{"):
         try:
             return msgspec.json.decode(line, type=Entry)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             return None
     match = _LINE.fullmatch(line)
     if match is None:
         return None
-    at = datetime.strptime(match["at"], f"{_TIME},%f").astimezone().timestamp()
+    try:
+        at = datetime.strptime(match["at"], f"{_TIME},%f").astimezone().timestamp()
+    except (ValueError, OverflowError):  # the 31st of November; the year 1
+        return None
     return Entry(at, match["level"], match["text"], match["request"] or "")

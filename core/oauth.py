@@ -97,7 +97,10 @@ def code_from(pasted: str, challenge: Challenge) -> str:
     """
     text = "".join(pasted.split())
     if re.search(r"(^|[?&#])(code|error)=", text):
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+        except ValueError as exc:
+            raise SignInFailed("This is no address", "Copy the whole address or the code and paste it.") from exc
         fields = parse_qs(parts.query or parts.fragment or text.lstrip("?#"))
         code, state = (fields.get(name, [""])[0] for name in ("code", "state"))
         if error := fields.get("error", [""])[0]:
@@ -109,7 +112,7 @@ def code_from(pasted: str, challenge: Challenge) -> str:
         code, _, state = text.partition("#")
     if not code:
         raise SignInFailed("There is no code in what was pasted", "Copy the whole code from the page and paste it.")
-    if state and not hmac.compare_digest(state.encode(), challenge.state.encode()):
+    if state and not hmac.compare_digest(state.encode(errors="replace"), challenge.state.encode()):
         raise SignInFailed("This code belongs to another sign-in", "Use the page that this sign-in opened.")
     return code
 

@@ -16,8 +16,9 @@ _SECRET = re.compile(
     r"|(?<=[?&]code=)[^\s&\"']+",
     re.IGNORECASE,
 )
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-_LONG = re.compile(r"(?<![\w/+-])(?=[^\s]*\d)[A-Za-z0-9_+/=-]{32,}")
+# Possessive, and begun only where a run begins: each character is looked at once, however long a word is.
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)+")
+_LONG = re.compile(r"(?<![A-Za-z0-9_+/=-])[A-Za-z0-9_+/=-]{32,}+")
 """Nothing that a person wrote is so long and has digits in it: ids, digests, secrets of a shape we do not know."""
 
 
@@ -32,4 +33,8 @@ def for_others(text: str, names: Mapping[str, str]) -> str:
         if name:
             said = names[name].replace("\\", "\\\\")  # no group reference
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", said, text)
-    return _LONG.sub(HIDDEN, _EMAIL.sub(HIDDEN, without_secrets(text)))
+    return _LONG.sub(_without_long, _EMAIL.sub(HIDDEN, without_secrets(text)))
+
+
+def _without_long(found: re.Match[str]) -> str:
+    return HIDDEN if any(map(str.isdigit, found[0])) else found[0]

@@ -64,7 +64,7 @@ class Intents:
 def _read(path: Path) -> _Intent | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Intent)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

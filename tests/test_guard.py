@@ -378,7 +378,7 @@ def test_a_stranger_never_reaches_the_control_api(target: bytes) -> None:
         (b"GET", b"/-/open?code=abc", Caller.NOBODY),
         (b"POST", b"/-/health", 401),
         (b"POST", b"/-/open?code=abc", 401),
-        (b"get", b"/-/health", 401),
+        (b"get", b"/-/health", 405),
         (b"GET", b"/-/health/", 401),
         (b"GET", b"/-/health/../snapshot", 401),
         (b"GET", b"/-/healthy", 401),

@@ -197,7 +197,7 @@ def _http_date(value: bytes | None) -> float | None:
 
     try:
         parsed = parsedate_to_datetime(value.decode("ascii"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
