@@ -77,6 +77,9 @@ class Delivery:
             await response.pump(sink)
         except Failure as failure:
             return self._broken(failure.text)
+        except asyncio.CancelledError:  # the client has hung up, and reads none of this, or Tidegate stops
+            self._broken("it was stopped before the answer's end")
+            raise
         finally:
             if self._pinger:
                 self._pinger.cancel()

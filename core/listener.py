@@ -226,10 +226,10 @@ class _Connection(asyncio.Protocol):
         if len(self._raw_headers) > MAX_HEADERS or head_bytes > MAX_HEAD_BYTES:
             return malformed(431, "The request's head is too large.")
         coding = headers.get(b"transfer-encoding")
-        if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
+        if coding is not None and (coding.strip().lower() != b"chunked" or version == "1.0"):
             return malformed(501, "The only transfer coding is chunked.")
         length = headers.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > self._shared.limits.body_bytes):
+        if length is not None and (not length.strip().isdigit() or int(length) > self._shared.limits.body_bytes):
             return malformed(413, f"A request may have {self._shared.limits.body_bytes >> 20} MiB.")
         return None
 
@@ -278,7 +278,10 @@ class _Connection(asyncio.Protocol):
                 self.keep_alive = False
                 answer.send(self._shared.handler.malformed(500, "Tidegate failed; its log says why."))
         finally:
-            if not answer.finished:
+            if not answer.started and self._shared.closing:
+                self.keep_alive = False
+                answer.send(self._shared.stopping())
+            elif not answer.finished:
                 answer.abort()
             self._task = None
             self._answer = None

@@ -52,14 +52,14 @@ class Metrics:
         elif isinstance(row.event, Move):
             self._failovers[row.event.source, row.event.target] += 1
 
-    def text(self, snapshot: Snapshot, pending: int) -> str:
-        """The answer to a scrape. `pending`: rows of history that wait to be written."""
+    def text(self, snapshot: Snapshot, pending: int, tasks: int) -> str:
+        """The answer to a scrape. `pending`: rows of history that wait to be written; `tasks`: of the loop."""
         labels = {view.id: view.label for view in snapshot.accounts}
 
         def label(id_: AccountId | None) -> str:
             return "" if id_ is None else labels.get(id_, id_)
 
-        families = (*self._counted(label), *_pictured(snapshot), *_process(pending))
+        families = (*self._counted(label), *_pictured(snapshot), *_process(pending, tasks))
         return "".join(_written(family) for family in families)
 
     def _counted(self, label: Callable[[AccountId | None], str]) -> Iterator[Family]:
@@ -148,8 +148,9 @@ def _pictured(snapshot: Snapshot) -> Iterator[Family]:
     )
 
 
-def _process(pending: int) -> Iterator[Family]:
+def _process(pending: int, tasks: int) -> Iterator[Family]:
     yield Family("tidegate_history_pending_rows", "gauge", "Rows of history not yet on the disk.", {(): pending})
+    yield Family("tidegate_tasks", "gauge", "Tasks on the event loop.", {(): tasks})
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         rss = pages * os.sysconf("SC_PAGE_SIZE")

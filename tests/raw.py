@@ -78,9 +78,9 @@ class Client:
     def reset(self) -> None:
         reset(self._writer)
 
-    async def reply(self, *, head_only: bool = False) -> Reply:
+    async def reply(self, *, head_only: bool = False, within_s: float = WAIT_S) -> Reply:
         """Read one answer. Raises EOFError when none comes."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(within_s):
             try:
                 head = await self._reader.readuntil(b"\r\n\r\n")
             except (asyncio.IncompleteReadError, ConnectionError) as exc:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from core import cli
-from core.autostart import Autostart, Entry, Status, of_this_system, program
+from core.autostart import Autostart, Entry, Status, installation, of_this_system, program
 from core.autostart.launch_agent import LABEL, LaunchAgent
 from core.autostart.run_key import APPROVED, LONGEST, NAME, RUN, RunKey
 from core.autostart.systemd import UNIT, UserUnit
@@ -414,3 +414,7 @@ def test_without_xdg_variables_the_usual_folders_are_used(monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", str(tmp_path))
 
     assert of_this_system((), {}).tray.place == str(tmp_path / ".config/autostart/tidegate.desktop")
+
+
+def test_what_other_programs_start_names_the_installation(tmp_path: Path) -> None:
+    assert installation(tmp_path, {}) == (*program({}), "--data-dir", str(tmp_path))

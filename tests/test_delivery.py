@@ -252,6 +252,14 @@ async def test_a_stream_that_cannot_be_looked_into_passes_as_its_framing_says() 
     assert (reply.body, reply.whole, it.outcome) == (b"\x00\x01\x02", True, Served())
 
 
+async def test_a_stream_that_is_stopped_in_the_middle_says_so_and_does_not_look_whole() -> None:
+    async with rig() as it:
+        await it.feed(streamed(b"".join(EVENTS[:4])).removesuffix(b"0\r\n\r\n"))
+    reply = await it.reply()  # the block's end cancels, as a Tidegate that stops does
+    assert not reply.whole
+    assert reply.body.removeprefix(b"".join(EVENTS[:4])).startswith(b"event: error\n")
+
+
 # --- the head ------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from core.errors import InstanceRunning, TidegateError
-from core.files import Paths, default_paths, instance_lock, move_aside, sync_folder, write_atomic
+from core.files import (
+    Paths,
+    default_paths,
+    instance_lock,
+    make_folder,
+    move_aside,
+    sync_folder,
+    unfinished,
+    write_atomic,
+)
 from core.model import AccountId
 
 REPOSITORY = Path(__file__).parents[1]
@@ -47,6 +56,28 @@ def test_what_is_written_is_for_the_owner_only_whatever_the_umask(tmp_path: Path
 
     assert mode(tmp_path / "new") == mode(tmp_path / "old") == 0o600
     assert names(tmp_path) == {"new", "old"}
+
+
+@posix
+@pytest.mark.usefixtures("open_umask")
+def test_every_folder_that_is_missing_is_made_for_the_owner_only_and_those_that_are_there_stay(tmp_path: Path) -> None:
+    """In a new home even `.config` is missing, and whoever may write there can put other settings in place of ours."""
+    there = tmp_path / "there"
+    there.mkdir(mode=0o755)
+    Paths(there / "share" / "tidegate").create()
+    make_folder(there / ".config" / "opencode")
+    make_folder(there / ".config" / "opencode")
+
+    made = [path for path in there.rglob("*") if path.is_dir()]
+    assert len(made) == 5
+    assert {mode(path) for path in made} == {0o700}
+    assert mode(there) == 0o755
+
+
+def test_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "file")
 
 
 @pytest.mark.parametrize("content", [b"", b"new", os.urandom(1_000_000)], ids=["empty", "short", "long"])
@@ -232,6 +263,16 @@ def test_a_folder_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
         assert "--data-dir" in caught.value.hint
 
 
+def test_a_lock_that_cannot_be_opened_is_told_in_words(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.instance_lock.mkdir()
+
+    with pytest.raises(TidegateError, match=r"instance\.lock cannot be locked") as caught:
+        instance_lock(paths)
+
+    assert caught.value.hint
+
+
 def test_every_file_lies_below_the_root(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     properties = [name for name, value in vars(Paths).items() if isinstance(value, property)]
@@ -339,3 +380,12 @@ def test_another_folder_is_another_installation(tmp_path: Path) -> None:
     assert second.is_locked
     first.release()
     second.release()
+
+
+def test_what_a_kill_has_left_of_a_file_is_found_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    for name in (".settings.json.ab_c1234", ".settings.json.backup", ".other.json.ab_c1234", "settings.json.ab_c1234"):
+        (tmp_path / name).touch()
+
+    assert [left.name for left in unfinished(file)] == [".settings.json.ab_c1234"]
+    assert unfinished(tmp_path / "gone" / "settings.json") == ()

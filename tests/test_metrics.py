@@ -54,7 +54,7 @@ def request(account: AccountId | None = WORK, outcome: str = "Served", attempts:
 
 def samples(metrics: Metrics, snapshot: Snapshot = SNAPSHOT, pending: int = 0) -> dict[tuple[str, ...], float]:
     """What Prometheus' own parser reads, by name and labels' values."""
-    families = text_string_to_metric_families(metrics.text(snapshot, pending))
+    families = text_string_to_metric_families(metrics.text(snapshot, pending, tasks=7))
     return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
 
 
@@ -100,6 +100,7 @@ def test_picture_is_told_as_it_is_now() -> None:
 
 def test_process_is_measured() -> None:
     read = samples(Metrics())
+    assert read["tidegate_tasks",] == 7
     assert read["process_resident_memory_bytes",] > 10_000_000
     assert read["process_open_fds",] >= 3
 
@@ -114,7 +115,7 @@ def test_account_that_is_gone_goes_by_its_id_and_one_that_came_back_is_one_serie
 def test_each_family_has_help_and_type_before_its_samples(snapshot: Snapshot) -> None:
     metrics = Metrics()
     metrics.count(request())
-    for family in text_string_to_metric_families(metrics.text(snapshot, 0)):
+    for family in text_string_to_metric_families(metrics.text(snapshot, 0, 0)):
         assert family.documentation.endswith("."), family.name
         assert family.type in {"counter", "gauge"}
         assert not any(math.isnan(one.value) for one in family.samples)

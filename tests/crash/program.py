@@ -61,11 +61,11 @@ class Program:
         """The arguments of `tidegate` for this installation."""
         return ["--data-dir", str(self.root), "--vault", self.vault, *words]
 
-    async def start(self, launcher: Sequence[str] = TIDEGATE) -> "Process":
-        """Begin to serve. Does not wait until it listens."""
+    async def start(self, launcher: Sequence[str] = TIDEGATE, port: int = 0) -> "Process":
+        """Begin to serve, on any free port or on this one. Does not wait until it listens."""
         process = await asyncio.create_subprocess_exec(
             *launcher,
-            *self.command("serve", "--port", "0"),
+            *self.command("serve", "--port", str(port)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, **self.environment},

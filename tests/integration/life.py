@@ -35,10 +35,34 @@ from tests.fakes import ASK, VERSION, allow, code_shown, simulator_in_thread, wa
 from tests.integration.evidence import files_below, processes_below
 
 SECONDS = 60.0
+UMASK = 0
+"""The most careless one: whatever is private is so by Tidegate's own doing."""
 TOKEN = "/v1/oauth/token"
 CLAUDE_CODE = Path(".claude/.credentials.json")
+SETTINGS = {"Claude Code": Path(".claude/settings.json"), "OpenCode": Path(".config/opencode/opencode.jsonc")}
 MESSAGES = "/v1/messages"
 _GO_MESSAGES = "/zen/go/v1/messages"
+_PATHS = (
+    *("/", "/-/", "/-/health", "/-/snapshot", "/-/metrics", "/-/nothing", "/-/open?code=x", "/elsewhere"),
+    *("/-/page.js", "/-/page.css"),
+)
+LOOKS: tuple[tuple[str, ...], ...] = (
+    ("status",),
+    ("list", "--json"),
+    ("info", "Own", "--json"),
+    ("explain",),
+    ("history",),
+    ("history", "--requests", "--json"),
+    ("usage", "--json"),
+    ("logs", "-n", "1000"),
+    ("logs", "-n", "1000", "--json"),
+    ("config", "get"),
+    ("doctor",),
+    ("doctor", "--json"),
+    ("doctor", "--report"),
+    ("statusline",),
+)
+"""Everything that shows something and orders nothing."""
 
 
 class Life:
@@ -55,7 +79,9 @@ class Life:
         self.processes: dict[str, bytes] = {}
         self.left_by_crash: dict[str, bytes] = {}
         self.modes: dict[Path, int] = {}
-        """Of what the crash left."""
+        """Of every file and folder that was there after the crash, while a program was connected, and at the end."""
+        self.connected: dict[str, bytes] = {}
+        """What lay there while a program was connected."""
         self.secrets = {
             "vault passphrase": secrets.token_urlsafe(30),
             "export passphrase": secrets.token_urlsafe(30),
@@ -102,13 +128,21 @@ class Life:
         places = (self.paths.root, self.home, self.folder / "tmp", self.folder / "exports")
         return files_below(*places, but=[self.home / CLAUDE_CODE])
 
-    # --- the program -------------------------------------------------------------------------------
-
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "core", "--data-dir", str(self.paths.root), "--vault", "file", *words]
 
-    def tidegate(self, *words: str, stdin: str = "", code: int = 0) -> str:
-        """Run a command to its end."""
+    def look_at_modes(self) -> None:
+        """Remember who may read what there is now because of Tidegate."""
+        theirs = {self.home, self.folder / "tmp", self.folder / "exports", self.home / CLAUDE_CODE}
+        for place in (self.paths.root, *theirs):
+            for path in (place, *place.rglob("*")):
+                if path not in theirs | {(self.home / CLAUDE_CODE).parent}:
+                    self.modes[path] = self.modes.get(path, 0) | path.lstat().st_mode & 0o777
+
+    # --- the program -------------------------------------------------------------------------------
+
+    def tidegate(self, *words: str, stdin: str = "", code: int | None = 0) -> str:
+        """Run a command to its end. `code` is the one it must end with; None takes any."""
         done = subprocess.run(
             self.command(*words),
             input=stdin.encode(),
@@ -116,8 +150,9 @@ class Life:
             capture_output=True,
             timeout=SECONDS,
             check=False,
+            umask=UMASK,
         )
-        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert code in {None, done.returncode}, (words, done.stdout, done.stderr)
         self.outputs[f"{len(self.outputs)} {words}"] = done.stdout + done.stderr
         return done.stdout.decode()
 
@@ -170,6 +205,7 @@ class Life:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
+            umask=UMASK,
         )
         with process:
             try:
@@ -224,8 +260,12 @@ class Life:
         with httpx.Client(base_url=running.address, trust_env=False, verify=False, timeout=SECONDS) as http:
             for whose, bearer in keys.items():
                 headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
-                for path in ("/", "/-/", "/-/health", "/-/snapshot", "/-/nothing", "/-/open?code=x", "/elsewhere"):
+                for path in _PATHS:
                     self._keep(f"GET {path} of {whose}", http.get(path, headers=headers))
+                for path in ("/-/events", "/-/live"):  # they have no end of their own
+                    with http.stream("GET", path, headers=headers) as answer:
+                        first = next(answer.iter_bytes(), b"") + repr(answer.headers.multi_items()).encode()
+                        self.answers[f"GET {path} of {whose}"] = first
                 for command in COMMANDS.keys() - {"token", "remove", "refresh"}:
                     for what, body in bodies.items():
                         answer = http.post(f"/-/commands/{command}", headers=headers, content=body)
@@ -258,14 +298,17 @@ def play(life: Life) -> None:
         life.tidegate("refresh", "Own", code=1)
         life.signs_in(life.account("Own"), "claude")
         life.sweep()
-        for words in (("status",), ("info", "Own", "--json")):
-            life.tidegate(*words)
+        for words in LOOKS:
+            life.tidegate(*words, code=None)
+        _connect(life)
         _crash(life, process)
+    life.environment["TIDEGATE_LOG_FORMAT"] = "json"
     with life.serving("the second run") as process:
         life.tidegate("refresh", "Pasted")
         _move(life)
         life.tidegate("remove", "Pasted", "--yes", "--revoke")
         process.send_signal(signal.SIGTERM)
+    life.look_at_modes()
     life.secrets["recovery key"] = anyio.run(_recovery_key, life)
 
 
@@ -310,6 +353,18 @@ def _serve(life: Life) -> None:
     assert 200 in asked
 
 
+def _connect(life: Life) -> None:
+    """Point programs at Tidegate, and back; each has a key of its own meanwhile."""
+    for name in ("claude-code", "opencode"):
+        life.tidegate("connect", name, "--yes")
+    life.connected = life.files()
+    life.look_at_modes()
+    for name, settings in SETTINGS.items():
+        (life.secrets[f"key of {name}"],) = set(re.findall(r"tg-[\w-]{30,}", (life.home / settings).read_text("utf-8")))
+    for name in ("claude-code", "opencode"):
+        life.tidegate("undo", name, code=None)
+
+
 def _crash(life: Life, process: "subprocess.Popen[bytes]") -> None:
     """Kill it while one new login waits for the vault and the refresh token of another one is under way."""
     with FileLock(f"{life.paths.vault}.lock"), life.started("refresh", "Pasted") as waiting:
@@ -324,7 +379,7 @@ def _crash(life: Life, process: "subprocess.Popen[bytes]") -> None:
             process.kill()
             process.wait(SECONDS)
             life.left_by_crash = life.files()
-            life.modes = {path: path.stat().st_mode & 0o777 for path in (life.paths.root, *life.paths.root.rglob("*"))}
+            life.look_at_modes()
             assert life.ended(sending, "refresh during the crash") == 1
         life.ended(waiting, "refresh before the crash")
 

@@ -4,31 +4,41 @@ Every secret in play is known to the test (`life`) and searched in every form in
 """
 
 import base64
+import contextlib
 import json
 import logging
 import os
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import anthropic
 import httpx
+import msgspec
 import pytest
 
+from core.errors import TidegateError
 from core.files import Paths
 from core.guard import PAGE_COOKIE
+from core.import_glance import Glance
 from core.logs import start_logging
-from tests.fakes import query_of
+from core.model import Notification
+from tests.fakes import ASK, VERSION, faults, query_of
 from tests.integration.evidence import files_below, hits, processes_below
-from tests.integration.life import Life, begun, play
-from tests.stage import Stage, on_stage
+from tests.integration.life import SETTINGS, Life, begun, play
+from tests.stage import MODEL, PROMPT, Stage, on_stage
+from tray import menu
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]  # a whole life takes 20 s, on a busy machine minutes
 
+ROOT = Path(__file__).parents[2]
 CONTROL_TOKEN = "control token of the first run"
 CANARY = "sk-ant-ort01-Zt3vQ8xL2mKp7RwB1nYc5DfG9hJs4TuV6aXe0"
 
@@ -74,18 +84,30 @@ def test_after_a_crash_only_the_file_for_the_faces_holds_the_token_of_the_run(li
 
 
 def test_every_file_and_folder_is_its_owners_only(life: Life) -> None:
-    assert len(life.modes) > 8
+    kept = {path.name for path in life.modes}
+    assert {"config.json", "history.db", "tidegate.log", "vault.bin", "running.json", "recovery.bin"} <= kept
+    assert {"locks", "connected.json", "settings.json", "settings", "all", ".config"} <= kept
     assert {str(path): oct(mode) for path, mode in life.modes.items() if mode & 0o077} == {}
+
+
+def test_key_of_a_connected_program_is_in_its_own_settings_and_nowhere_else(life: Life) -> None:
+    keys = {f"key of {name}": life.secrets[f"key of {name}"] for name in SETTINGS}
+    expected = {f"{life.home / path}: key of {name} as plain" for name, path in SETTINGS.items()}
+    assert set(hits(life.connected, keys)) == expected
 
 
 def test_nothing_that_was_printed_holds_a_secret(life: Life) -> None:
     assert any(b"Added Console" in said for said in life.outputs.values())
     assert any(b"Error: " in said for said in life.outputs.values())
+    assert any(b"'doctor', '--report'" in name.encode() for name in life.outputs)
     assert hits(life.outputs, life.all_secrets()) == []
 
 
 def test_no_answer_holds_a_secret(life: Life) -> None:
     assert len(life.answers) > 100
+    assert b"tidegate_accounts_ready" in life.answers["GET /-/metrics of the tray"]
+    assert b"event: snapshot" in life.answers["GET /-/events of the tray"]
+    assert b"event: view" in life.answers["GET /-/live of the tray"]
     assert hits(life.answers, life.all_secrets()) == []
 
 
@@ -212,3 +234,117 @@ async def test_what_is_printed_of_a_value_holds_no_secret(stage: Stage) -> None:
     core = stage.core
     shown = (core, core.engine.pool, core.tokens, vars(core.tokens), core.config.current, core.commands, stage)
     assert hits({str(number): repr(value).encode() for number, value in enumerate(shown)}, secrets) == []
+
+
+class Bomb:
+    """A clock that goes off inside a request, at the moment when `secret` is in some local variable."""
+
+    def __init__(self) -> None:
+        self.secret = ""
+        self.says = ""
+        self.seen: bytes = b""
+
+    def __call__(self) -> float:
+        frame = sys._getframe().f_back
+        while self.secret and frame:
+            in_request = frame.f_code.co_filename.endswith("attempt.py")  # others look after the account as well
+            if in_request and self.secret in (held := repr(frame.f_locals)):
+                self.seen, self.secret = held.encode(), ""
+                raise ZeroDivisionError(self.says)
+            frame = frame.f_back
+        return time.time()
+
+
+@pytest.mark.parametrize("says", ["by accident", "cannot send {}"], ids=["beside-it", "in-its-words"])
+async def test_exception_inside_a_request_tells_what_went_wrong_without_the_credential(
+    logging_to: Path, says: str
+) -> None:
+    bomb = Bomb()
+    async with on_stage(logging_to, clock=bomb) as stage, httpx.AsyncClient(trust_env=False) as client:
+        work = await stage.login("Work")
+        bomb.secret, bomb.says = work.access, says.format(work.access)
+        answer = await client.post(f"{stage.url}/v1/messages", headers={"x-api-key": stage.key, **VERSION}, json=ASK)
+    canary = {"access": work.access}
+    assert hits({"local variables": bomb.seen}, canary), "it did not go off where the credential is"
+    log = files_below(logging_to)[str(Paths(logging_to).log)]
+    assert b"Traceback (most recent call last)" in log
+    assert b"ZeroDivisionError" in log
+    assert answer.status_code == 500
+    assert hits({"log": log, "answer": answer.content, **files_below(logging_to)}, canary) == []
+
+
+async def test_menu_messages_and_tooltip_hold_no_secret(stage: Stage) -> None:
+    """What goes to the panel over D-Bus and to the notification service; the clipboard gets a key by a click only."""
+    work, team, go = await stage.login("Work"), await stage.api_key("Team"), await stage.go_key("Go")
+    told: list[Notification] = []
+    stage.core.on_notification(told.append)
+    work.script(faults.QuotaRejected())
+    team.script(faults.Unauthorized(f"invalid x-api-key {team.key}"))
+    for _ in range(3):
+        with contextlib.suppress(anthropic.APIStatusError):
+            await stage.sdk().messages.create(model=MODEL, max_tokens=64, messages=PROMPT)
+    work.revoke()
+    with contextlib.suppress(TidegateError):
+        await stage.core.commands.run("refresh", {"account": "Work"})
+    picture, now = stage.core.engine.snapshot(), time.time()
+    items = menu.build(picture, now, Glance(1, ("Claude Code",)))
+    shown = {
+        "menu": repr(items).encode(),
+        "tooltip": menu.tooltip(picture, now).encode(),
+        "messages": repr(told).encode(),
+        "snapshot": msgspec.json.encode(picture),
+        "metrics": stage.core.measured().encode(),
+    }
+    assert told
+    assert b"Team" in shown["menu"]
+    secrets = {"access": work.access, "refresh": work.refresh, "key": team.key, "go": go.key, "local key": stage.key}
+    assert hits(shown, {name: secret for name, secret in secrets.items() if secret}) == []
+
+
+# --- the memory of the real program ----------------------------------------------------------------
+
+_MEMORY = """
+import sys
+for name in ("environ", "maps", "mem"):
+    try:
+        open(f"/proc/{sys.argv[1]}/{name}", "rb")
+        print("open", name)
+    except PermissionError:
+        pass
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux closes a process's memory so")
+@pytest.mark.parametrize("private", [True, False], ids=["tidegate", "another-program"])
+def test_running_instance_is_closed_to_the_persons_other_programs_and_leaves_no_dump(
+    tmp_path: Path, private: bool
+) -> None:
+    as_a_person = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    passphrase = {"TIDEGATE_VAULT_KEY": CANARY}
+    serve = ["-m", "core", "--data-dir", str(tmp_path / "data"), "--vault", "file", "serve", "--port", "0"]
+    other = ["-c", "print('Stop with Ctrl-C.', flush=True); input()"]
+    program = subprocess.Popen(
+        [*as_a_person, sys.executable, *(serve if private else other)],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **passphrase},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    try:
+        assert program.stdout
+        assert any(b"Stop with" in line for line in iter(program.stdout.readline, b""))
+        reader = [*as_a_person, sys.executable, "-c", _MEMORY, str(program.pid)]
+        told = subprocess.run(reader, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        _, most = resource.prlimit(program.pid, resource.RLIMIT_CORE)
+        if not private:
+            resource.prlimit(program.pid, resource.RLIMIT_CORE, (most, most))
+        program.send_signal(signal.SIGABRT)
+        _, status = os.waitpid(program.pid, 0)
+        program.returncode = -signal.SIGABRT
+    finally:
+        program.kill()
+        program.communicate()
+    assert os.WTERMSIG(status) == signal.SIGABRT
+    assert (told == []) is private
+    assert not (private and os.WCOREDUMP(status))
+    assert hits(files_below(tmp_path), {"passphrase": CANARY}) == [] or not private

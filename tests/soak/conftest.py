@@ -1,0 +1,3 @@
+from tests.crash.conftest import seed, tell
+
+__all__ = ["seed", "tell"]
