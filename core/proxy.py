@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import assert_never
 from urllib.parse import quote
 
@@ -70,6 +71,7 @@ def route(target: bytes) -> tuple[ProviderName, bytes] | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def account_header(label: str) -> HeaderLine:
     """Who served, for the client's log; a label outside ASCII is percent-encoded."""
     return b"x-tidegate-account", quote(label, safe=" !#$&'()*+,/:;=?@[]-._~").encode()
@@ -92,7 +94,8 @@ class Proxy:
         provider = _routed(incoming, answer)
         if provider and not self._goes_round(provider, answer):
             request = describe(provider, incoming.headers, incoming.body)
-            if resources := asked_for(incoming.target, incoming.body):
+            known = self.engine.pool.resources
+            if known and (resources := asked_for(incoming.target, incoming.body)):
                 request = structs.replace(request, resources=resources)
             await _Exchange(self, incoming, answer, request).run()
 
@@ -205,7 +208,7 @@ class _Exchange:
             await self._wait(wait_s)
             if not self._proxy.engine.serves(choice.account, self._request):
                 return False
-        self._spent = replace(self._spent, attempts=self._spent.attempts + 1)
+        self._spent = structs.replace(self._spent, attempts=self._spent.attempts + 1)
         self._account = choice.account
         retried = self._spent.attempts > 1
         with self._proxy.engine.lease(self._request, choice, self._tried, retried=retried):
@@ -241,6 +244,7 @@ class _Exchange:
             self._proxy.engine.without_secret(id_, exc)
             return Elsewhere()
         attempt = Attempt(PROVIDERS[state.account.kind], self._request, self._incoming, proxy.clock)
+        self._outcome = ClientLeft()  # for history, should it leave before this attempt has come to anything
         try:
             outcome = await attempt.send(proxy.upstream, proxy.settings().endpoints, secret)
             if self._spent.renewed and isinstance(outcome, CredentialRejected):
@@ -300,7 +304,7 @@ class _Exchange:
         match step:
             case Again(wait_s=wait_s):
                 await self._wait(wait_s)
-                self._spent = replace(
+                self._spent = structs.replace(
                     self._spent,
                     throttled=self._spent.throttled or isinstance(self._outcome, Throttled),
                     replayed=self._spent.replayed or isinstance(self._outcome, Unknown),
@@ -308,11 +312,11 @@ class _Exchange:
                 self._again = id_
                 return False
             case Renew():
-                self._spent = replace(self._spent, renewed=True)
+                self._spent = structs.replace(self._spent, renewed=True)
                 await self._renew(id_)
                 return False
             case Elsewhere(or_deliver=or_deliver):
-                self._spent = replace(self._spent, elsewhere=self._spent.elsewhere or or_deliver, renewed=False)
+                self._spent = structs.replace(self._spent, elsewhere=self._spent.elsewhere or or_deliver, renewed=False)
                 self._tried.append(id_)
                 if or_deliver and self._refused and isinstance(self._choice(), Exhausted):
                     self._send(self._refused, account_header(self._proxy.engine.label(id_)))
@@ -357,7 +361,7 @@ class _Exchange:
         return True
 
     async def _wait(self, wait_s: float) -> None:
-        self._spent = replace(self._spent, waited_s=self._spent.waited_s + wait_s)
+        self._spent = structs.replace(self._spent, waited_s=self._spent.waited_s + wait_s)
         await asyncio.sleep(wait_s)
 
     def _send(self, simple: Simple, *headers: HeaderLine) -> None:

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
 
+from core import log_reading
 from core.bus import Bus
 from core.commands import Commands
 from core.config import Config, ConfigFile
@@ -102,6 +104,7 @@ async def instance(
             past=history,
             read_quota=read_quota,
             connections=Connections(engine, config, paths, lambda: Where(folder / "home", {})),
+            read_log=partial(log_reading.recent, paths),
             now=clock,
         )
         made = Instance(commands, engine, config, tokens, backend, bus)

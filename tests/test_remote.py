@@ -77,6 +77,14 @@ def test_after_the_end_nothing_is_left(paths: Paths, portal: BlockingPortal) -> 
     remote.withdraw(paths)
 
 
+def test_what_cannot_be_withdrawn_does_not_disturb_the_end(paths: Paths) -> None:
+    paths.running.mkdir()  # so that it cannot be deleted as a file
+
+    remote.withdraw(paths)
+
+    assert remote.find(paths) is None
+
+
 def test_a_place_that_cannot_be_written_is_named(paths: Paths) -> None:
     paths.running.mkdir()
 
