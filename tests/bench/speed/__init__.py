@@ -1,0 +1,1 @@
+"""How fast Tidegate is, beside nginx, other proxies and no proxy at all: `make bench`. Prints, judges nothing."""

@@ -1,0 +1,129 @@
+"""`make bench` and `make bench-peers`: everything measured in rounds, the report printed and kept in build/bench."""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from core import __version__
+from tests.bench.speed import alone, report
+from tests.bench.speed.measures import IN_ROUNDS, LITTLE, Effort, Readings
+from tests.bench.speed.native import BUILD, CPUS, ROOT, Programs, compiled, upstream
+from tests.bench.speed.peers import PEERS, pinned
+from tests.bench.speed.report import Results
+from tests.bench.speed.subjects import NotStarted, Start, Subject, nginx_program, subjects
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+ROUNDS, PEER_ROUNDS = 3, 2
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    options = _options()
+    programs = compiled()
+    missing: dict[str, str] = {}
+    chosen = subjects(options.against)
+    if options.peers:
+        chosen |= PEERS
+    effort = LITTLE if options.peers or options.quick else Effort()
+    rounds = options.rounds or (PEER_ROUNDS if options.peers or options.quick else ROUNDS)
+    found = [_round(programs, chosen, effort, missing) for _ in range(rounds)]
+    once: Mapping[str, Readings] = {}
+    compares: Mapping[str, Mapping[str, Readings]] = {}
+    if not options.peers and not options.quick:
+        try:
+            once = alone.once(programs)
+            compares = alone.compared(programs)
+        except (NotStarted, subprocess.SubprocessError) as exc:
+            missing["what takes minutes"] = str(exc)
+    results = Results(about(peers=options.peers), found, once, missing, compares)
+    told = report.text(results, report.PEER_GOALS if options.peers else report.GOALS)
+    print(told)
+    name = "peers" if options.peers else "report"
+    (BUILD / f"{name}.md").write_text(told, encoding="utf-8")
+    (BUILD / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(asdict(results))))
+    if options.docs:
+        text = DOCUMENT.read_text(encoding="utf-8")
+        DOCUMENT.write_text(report.placed(text, told, name), encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    asked = argparse.ArgumentParser(prog="python -m tests.bench.speed", description=main.__doc__)
+    asked.add_argument("--peers", action="store_true", help="other proxies as well; as short as --quick")
+    asked.add_argument("--quick", action="store_true", help="shorter rounds, nothing that takes minutes")
+    asked.add_argument("--rounds", type=int)
+    asked.add_argument("--against", type=Path, help="another checkout of Tidegate, to stand beside this one")
+    asked.add_argument("--docs", action="store_true", help="put the report into docs/performance.md")
+    return asked.parse_args()
+
+
+def _round(
+    programs: Programs, chosen: Mapping[str, Start], effort: Effort, missing: dict[str, str]
+) -> dict[str, Readings]:
+    """Every subject anew, every measure of all subjects in turn."""
+    readings: dict[str, Readings] = {}
+    with running(programs, chosen, missing) as started:
+        for name, measure in IN_ROUNDS.items():
+            for subject_name, subject in tuple(started.items()):
+                print(f"\r{name} {subject_name}\033[K", end="", file=sys.stderr, flush=True)
+                try:
+                    readings.setdefault(subject_name, {}).update(measure(programs, subject, effort))
+                except (FileNotFoundError, subprocess.SubprocessError) as exc:
+                    del started[subject_name]
+                    missing[subject_name] = f"it ended or hung at {name} ({exc})"
+    print("\r\033[K", end="", file=sys.stderr)
+    return readings
+
+
+@contextmanager
+def running(programs: Programs, chosen: Mapping[str, Start], missing: dict[str, str]) -> Iterator[dict[str, Subject]]:
+    """All subjects that start, with an upstream; those that do not are noted in `missing`."""
+    with upstream(programs) as port, tempfile.TemporaryDirectory(prefix="tg-bench-") as root, ExitStack() as stack:
+        started: dict[str, Subject] = {}
+        for name, start in chosen.items():
+            folder = Path(root) / name
+            folder.mkdir()
+            try:
+                started[name] = stack.enter_context(start(folder, port))
+            except NotStarted as exc:
+                missing[name] = str(exc)
+        yield started
+
+
+def about(*, peers: bool) -> dict[str, str]:
+    """When, on what, with what."""
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    machine = f"{len(CPUS)} × {(models or ['?'])[0]}, {platform.system()} {platform.release()}"
+    load = os.getloadavg()[0]
+    busy = ", so others worked as well and only processor time says something" if load > 2 * len(CPUS) else ""
+    tuned = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    nginx = nginx_program()
+    told = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=False).stderr if nginx else "none"
+    head = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "measured": time.strftime("%Y-%m-%d"),
+        "machine": f"{machine}; load average at the end {load:.1f}{busy}",
+        "Python": f"{platform.python_version()}, built {'with' if tuned else 'without'} profile-guided optimisation",
+        "Tidegate": f"{__version__} ({commit})",
+        "nginx": told.strip().rpartition("/")[2],
+        **({"peers": ", ".join(package for _, package in pinned().values())} if peers else {}),
+    }
+
+
+def _lines(file: str) -> Sequence[str]:
+    return Path(file).read_text(encoding="utf-8").splitlines()
+
+
+if __name__ == "__main__":
+    main()
