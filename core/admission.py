@@ -84,7 +84,7 @@ class Admission:
         owner = await key_check.whose(account.kind, key, account.identity, self._endpoints(), self._http())
         done = await self._keep(replace(account, identity=owner or account.identity), ApiKey(key))
         if owner is None:
-            return replace(done, text=f"{done.text}. The provider could not be asked whether the key is good")
+            return Done(f"{done.text}. The provider could not be asked whether the key is good", done.account)
         return done
 
     async def login(self, order: BeginLogin, grant: oauth.Grant) -> Done:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
+from msgspec import structs
 
 from core import import_plan, import_read, import_wording, profile
 from core.admission import NEW, Admission
@@ -104,7 +105,7 @@ class Imports:
                 case Import(credential=ApiKey(key=key)):
                     done = await self._admission.checked(_account(step), key)
                     doubt = done.text.removeprefix(f"Added {step.label}")
-                    return replace(line, text=f"{line.text}{doubt}")
+                    return structs.replace(line, text=f"{line.text}{doubt}")
                 case Import():
                     await self._admission.add(_account(step), step.credential)
                 case Update(account=account):

@@ -231,23 +231,20 @@ class ImportFrom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # --- what is answered ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """It is done, and this is what to tell the person."""
 
     text: str
     account: AccountId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KnownBefore:
+class KnownBefore(msgspec.Struct, frozen=True):
     """The digest by which a program's key was known until now; empty: by none."""
 
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
+class PlannedChange(msgspec.Struct, frozen=True):
     """One setting of a program: what it is and what it would become, in words that hold no secret."""
 
     setting: str
@@ -255,8 +252,7 @@ class PlannedChange:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionPlan:
+class ConnectionPlan(msgspec.Struct, frozen=True):
     """What connecting a program would change in its settings, and what else to know. Nothing is changed by asking."""
 
     client: str
@@ -266,8 +262,7 @@ class ConnectionPlan:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(msgspec.Struct, frozen=True):
     """A program is connected: which of its settings were changed where, and what else to know."""
 
     text: str
@@ -276,8 +271,7 @@ class Connected:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AccountError:
+class AccountError(msgspec.Struct, frozen=True):
     """Something that went wrong with an account, as it was told then."""
 
     at: float
@@ -308,8 +302,7 @@ class AccountInfo(AccountView):
     """The last ones, newest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """Who would serve a provider's next request: every account, the first to be tried first."""
 
     provider: ProviderName
@@ -318,8 +311,7 @@ class Line:
     """The provider cannot be reached since then: requests wait, whoever is next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """One line for each provider that was asked about."""
 
     at: float
@@ -329,8 +321,7 @@ class Explanation:
     """Nothing is let through, whoever is next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(msgspec.Struct, frozen=True):
     """Something that happened. `kind` is the event's name: `Move` for a failover, `SessionMoved`, `LoginRequired`."""
 
     at: float
@@ -342,8 +333,7 @@ class Happened:
     """The accounts that it is about; those of a move as they were called then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recounted:
+class Recounted(msgspec.Struct, frozen=True):
     """What happened, newest first, and what moving conversations cost in the last `within_s`."""
 
     at: float
@@ -353,8 +343,7 @@ class Recounted:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True):
     """Requests and the tokens of their answers, added up."""
 
     requests: int = 0
@@ -373,8 +362,7 @@ class Tally:
         return self.input + self.output + self.cache_read + self.cache_write
 
 
-@dataclass(frozen=True, slots=True)
-class UsedBy(Tally):
+class UsedBy(Tally, frozen=True):
     """What one account used of one model. `account` is empty when nobody served, or it was removed."""
 
     account: str = ""
@@ -382,16 +370,14 @@ class UsedBy(Tally):
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class UsedIn(Tally):
+class UsedIn(Tally, frozen=True):
     """What was used in one span of time, by all."""
 
     at: float = 0.0
     """When the span began."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsedOver:
+class UsedOver(msgspec.Struct, frozen=True):
     """What was used of one model, by all, over time."""
 
     model: str
@@ -399,8 +385,7 @@ class UsedOver:
     """The oldest first; those in which it was used."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsageReport:
+class UsageReport(msgspec.Struct, frozen=True):
     """What was used from `since_at` to `at`. `spans` are those of `span_s` in which something was used."""
 
     at: float
@@ -415,8 +400,7 @@ class UsageReport:
     """The most tokens first; together their spans are `spans`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(msgspec.Struct, frozen=True):
     """The course of one quota window of one account.
 
     Each point is a time and the utilization from then on; None after a reset, until the window was read anew.
@@ -430,8 +414,7 @@ class Curve:
     """The oldest first. Where there were more readings than a chart can show: the highest of each span."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaReport:
+class QuotaReport(msgspec.Struct, frozen=True):
     """How full the quota windows were from `since_at` to `at`, and who took over from whom."""
 
     at: float
@@ -442,8 +425,7 @@ class QuotaReport:
     """The newest first, bounded."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestEntry:
+class RequestEntry(msgspec.Struct, frozen=True):
     """One request of a client, when it was over. Holds nothing of what was asked or answered."""
 
     at: float
@@ -466,16 +448,14 @@ class RequestEntry:
     first_byte_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestsReport:
+class RequestsReport(msgspec.Struct, frozen=True):
     """The last requests, the newest first."""
 
     at: float
     entries: tuple[RequestEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(msgspec.Struct, frozen=True):
     """One entry of the log. `text` may go over several lines; secrets are out of it as they are out of the log."""
 
     at: float
@@ -485,8 +465,7 @@ class LogEntry:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogReport:
+class LogReport(msgspec.Struct, frozen=True):
     """The end of the log, the oldest entry first."""
 
     at: float
@@ -500,8 +479,7 @@ class LocalKey:
     key: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """A sign-in that has begun. `url` comes back by itself (empty without a browser), `paste_url` shows a code."""
 
     id: str
@@ -509,15 +487,13 @@ class Offer:
     paste_url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True):
     """A sign-in is still under way."""
 
     pending: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ImportLine:
+class ImportLine(msgspec.Struct, frozen=True):
     """What became of something that was found, or would; `problem` is for what could not be read or kept."""
 
     outcome: Literal["import", "update", "settings", "skip", "problem"]
@@ -530,8 +506,7 @@ class ImportLine:
     """When a login stops to serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(msgspec.Struct, frozen=True):
     """What an import came to. With `dry_run` nothing was changed.
 
     `sealed`: the file is an export of Tidegate that wants its passphrase; then nothing was done and there are no lines.

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from core.model import QuotaWindow
 from core.orders import Curve, QuotaReport
-from core.terminal import LEVEL_STYLES, plain, speaks_unicode
-from core.wording import clock_time, level, percent, window_name
+from core.terminal import LEVEL_STYLES, speaks_unicode
+from core.wording import clock_time, level, percent, plain, window_name
 
 MOST_CELLS = 72
 LEAST_CELLS = 12

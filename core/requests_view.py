@@ -5,9 +5,9 @@ from rich.text import Text
 
 from core.orders import RequestEntry, RequestsReport
 from core.request_wording import outcome_text, went_wrong
-from core.terminal import plain, screen
+from core.terminal import screen
 from core.usage_view import short
-from core.wording import clock_time
+from core.wording import clock_time, plain
 
 
 def show(report: RequestsReport) -> None:

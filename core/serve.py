@@ -12,8 +12,7 @@ from core import app
 from core.files import Paths
 from core.import_offer import offer
 from core.model import Snapshot
-from core.terminal import plain
-from core.wording import STANDING_NAMES
+from core.wording import STANDING_NAMES, plain
 
 SAVE_WITHIN_S = 15.0
 """A service manager waits 90 s, a person at a terminal less."""

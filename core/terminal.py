@@ -36,6 +36,7 @@ from core.wording import (
     outlook,
     pause_text,
     percent,
+    plain,
     span,
     state_text,
     window_name,
@@ -62,11 +63,6 @@ def screen(*, soft_wrap: bool = False) -> Console:
     """Where tables and texts go. With NO_COLOR nothing is styled at all: rich by itself would still print bold."""
     plainly = bool(os.environ.get("NO_COLOR"))
     return Console(highlight=False, soft_wrap=soft_wrap, color_system=None if plainly else "auto")
-
-
-def plain(text: str) -> str:
-    """The text without control characters: a provider's words could steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def show_accounts(snapshot: Snapshot, console: Console | None = None) -> None:

@@ -16,9 +16,8 @@ from core import export
 from core.errors import NothingToDo, TidegateError
 from core.files import Paths
 from core.imports import VARIABLES
-from core.terminal import plain
 from core.typed import new_secret, secret
-from core.wording import TERMS
+from core.wording import TERMS, plain
 
 Order = Callable[..., Any]
 Line = Mapping[str, Any]

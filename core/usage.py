@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Protocol
+
+from msgspec.structs import asdict
 
 from core.errors import UsageError
 from core.history import Spent

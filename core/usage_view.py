@@ -10,8 +10,8 @@ from rich.text import Text
 
 from core.orders import QuotaReport, Tally, UsageReport, UsedIn
 from core.quota_view import show_courses
-from core.terminal import plain, screen, speaks_unicode
-from core.wording import percent
+from core.terminal import screen, speaks_unicode
+from core.wording import percent, plain
 
 PLOT_WIDTH = 50
 _BESIDE = 20

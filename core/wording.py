@@ -297,3 +297,8 @@ def headroom_text(snapshot: Snapshot, provider: ProviderName) -> str:
     if lasting_s is None or lasting_s >= HEADROOM_WORTH_S or counted < 2:  # noqa: PLR2004 - one is not "all"
         return ""
     return _("At this rate all accounts last {time} more").format(time=span(lasting_s))
+
+
+def plain(text: str) -> str:
+    """The text without control characters: a provider's words could steer the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

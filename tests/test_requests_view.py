@@ -1,6 +1,5 @@
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from core.model import ProviderName
 from core.orders import RequestEntry, RequestsReport
@@ -11,7 +10,7 @@ NOW = 1_763_035_200.0
 SERVED = RequestEntry(
     NOW - 60, "Work", ProviderName.ANTHROPIC, "opus\x1b", "", "s1", 200, "Served", 1, 200, 800, 9_000, 800, 12.34, 0.5
 )
-NOBODY = dataclasses.replace(
+NOBODY = replace(
     SERVED, label="", outcome="NotDelivered", status=502, attempts=3, output=0, cache_read=0, cache_write=0, input=0
 )
 

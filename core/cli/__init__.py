@@ -63,7 +63,7 @@ class Tidegate(click.Group):
         try:
             return super().invoke(ctx)
         except TidegateError as exc:
-            from core.terminal import plain  # noqa: PLC0415
+            from core.wording import plain  # noqa: PLC0415
 
             click.echo(plain(f"Error: {exc.title}"), err=True)
             if exc.hint:

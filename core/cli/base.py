@@ -109,7 +109,7 @@ def offer_import(*, err: bool = False) -> None:
     import time  # noqa: PLC0415
 
     from core.import_offer import offer  # noqa: PLC0415
-    from core.terminal import plain  # noqa: PLC0415
+    from core.wording import plain  # noqa: PLC0415
 
     if found := offer(time.time()):
         click.echo(plain(found), err=err)

@@ -49,7 +49,8 @@ def _show_rows(rows: "tuple[Row, ...]") -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from core.terminal import plain, screen  # noqa: PLC0415
+    from core.terminal import screen  # noqa: PLC0415
+    from core.wording import plain  # noqa: PLC0415
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
@@ -79,7 +80,8 @@ def _print_entry(entry: "Entry", *, as_json: bool) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     from core import logs  # noqa: PLC0415
-    from core.terminal import plain, screen  # noqa: PLC0415
+    from core.terminal import screen  # noqa: PLC0415
+    from core.wording import plain  # noqa: PLC0415
 
     if as_json:
         click.echo(logs.as_json(entry))

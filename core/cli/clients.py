@@ -110,7 +110,7 @@ def _print(session: Session, names: "Sequence[str]", offered: Offered) -> None:
 
 
 def _show(plan: "Plan") -> None:
-    from core.terminal import plain  # noqa: PLC0415
+    from core.wording import plain  # noqa: PLC0415
 
     click.echo(plain(f"{plan.file}:"))
     for change in plan.changes:
@@ -142,7 +142,8 @@ def _show_programs(programs: "Sequence[Program]") -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from core.terminal import plain, screen  # noqa: PLC0415
+    from core.terminal import screen  # noqa: PLC0415
+    from core.wording import plain  # noqa: PLC0415
 
     table, home = Table.grid(padding=(0, 2, 0, 0)), str(Path.home())
     for program in programs:
@@ -161,7 +162,7 @@ def _show_programs(programs: "Sequence[Program]") -> None:
 def undo(session: Session, client: str | None) -> None:
     """Give a program its settings back as they were; without a name, every program. Needs no running Tidegate."""
     from core import connected, undoing  # noqa: PLC0415
-    from core.terminal import plain  # noqa: PLC0415
+    from core.wording import plain  # noqa: PLC0415
 
     known = connected.records(session.paths)
     names = [name for name in CLIENTS if {name, *additions(name).values()} & known.keys()]
@@ -187,7 +188,7 @@ def undo(session: Session, client: str | None) -> None:
 
 def _forget_key(session: Session, name: str) -> None:
     from core import config  # noqa: PLC0415
-    from core.terminal import plain  # noqa: PLC0415
+    from core.wording import plain  # noqa: PLC0415
 
     saved = config.peek(session.paths.config)
     if saved is not None and name not in saved.client_keys:
