@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LOCKS := packaging/requirements
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run demo test lint format test-clients test-desktop test-desktop-slow test-crash test-soak test-faults bench bench-peers bench-profile bench-choose bench-policy bench-start catalogue docs desktop-packages bench-packages package test-package lock icons clean
+.PHONY: help run demo test lint format test-clients test-desktop test-desktop-slow test-crash test-fuzz test-hostile test-soak test-faults bench bench-peers bench-profile bench-choose bench-policy bench-start catalogue docs desktop-packages bench-packages package test-package lock icons clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,6 +46,12 @@ test-faults: $(VENV)/test  ## the whole fault matrix, random scripts, and every 
 
 test-soak: $(VENV)/test  ## half an hour of traffic under faults (SOAK_MINUTES=10: shorter), 200 starts and stops
 	$(BIN)/python -m pytest tests/soak -m soak
+
+test-fuzz: $(VENV)/test  ## ten minutes of odd inputs for every reader of foreign bytes (a few are in `test`)
+	$(BIN)/python -m pytest tests/fuzz -m fuzz
+
+test-hostile: $(VENV)/test  ## 10,000 streams, slow readers, thousands of connections (the quick part is in `test`)
+	$(BIN)/python -m pytest tests/hostile -m hostile
 
 catalogue: $(VENV)/test  ## gather what Tidegate says for translators, and compile what they wrote
 	$(BIN)/python -m tests.catalogue

@@ -9,7 +9,7 @@ import click
 
 EXIT_CODES = {"0": "done", "1": "an error", "2": "wrong usage", "3": "nothing to do, or no account is ready"}
 FILES = {
-    "~/.config/tidegate, ~/.local/share/tidegate": "settings, history and the log; --data-dir chooses another place. "
+    "~/.local/share/tidegate": "settings, history and the log; --data-dir chooses another place. "
     "Credentials are in the keychain, never in these files.",
 }
 
