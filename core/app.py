@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import secrets
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio.to_thread
 
-from core import __version__, asgi, config, connection_care, log_reading, remote
+from core import __version__, asgi, config, connection_care, log_reading, remote, trust
 from core.bus import Bus
 from core.clients import CLIENTS
 from core.commands import Commands
@@ -155,7 +154,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         await _local_key_made(vault, core.config)
         if problem := await core.tokens.open():
             core = replace(core, problems=(*core.problems, problem))
-        upstream = Upstream(_tls, options.patience)
+        upstream = Upstream(trust.context, options.patience)
         core.poller.on_wake = upstream.drop_idle
         stack.callback(upstream.close)
         local_keys = LocalKeys(_keys_by_digest(core.config))
@@ -376,16 +375,6 @@ def _key(stored: Stored) -> str:
     return stored.credential.key if isinstance(stored.credential, ApiKey) else ""
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """The one TLS context of the process, with the roots the system trusts. Made on first use: it takes 50 ms."""
-    import truststore  # noqa: PLC0415 - only where TLS is spoken
-
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
 class _HttpClient:
     """httpx for the control plane, honest about who asks, not redirected, not proxied.
 
@@ -403,7 +392,7 @@ class _HttpClient:
             import httpx  # noqa: PLC0415 - that is the point
 
             self._client = httpx.AsyncClient(
-                verify=_tls(),
+                verify=trust.context(),
                 headers={"user-agent": USER_AGENT},
                 timeout=CONTROL_TIMEOUT_S,
                 follow_redirects=False,

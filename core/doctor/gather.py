@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core import __version__, config, connected, connection_care, remote
+from core import __version__, config, connected, connection_care, remote, trust
 from core.doctor import desktop
 from core.doctor.facts import Facts, Instance, OpenFile, Program, Reached, Trouble
 from core.errors import InstanceRunning, TidegateError, VaultError
@@ -191,7 +191,7 @@ def _reach(scheme: str, host: str, port: int, *, wanted: bool) -> Reached:
     try:
         with socket.create_connection((host, port), REACH_S) as connection:
             if scheme == "https":
-                _tls().wrap_socket(connection, server_hostname=host).close()
+                trust.context().wrap_socket(connection, server_hostname=host).close()
     except OSError as exc:  # also what TLS does not like
         return Reached(where, wanted, trouble=_why(exc))
     return Reached(where, wanted, time.monotonic() - began_at)
@@ -203,19 +203,13 @@ def _why(exc: OSError) -> str:
     return str(exc.strerror or exc or type(exc).__name__)
 
 
-def _tls() -> ssl.SSLContext:
-    import truststore  # noqa: PLC0415 - only where TLS is spoken
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 def _skew_s(endpoints: Endpoints) -> float | None:
     """How far our clock is ahead of the first provider's that tells. The question Claude Code asks to warm up."""
     import httpx  # noqa: PLC0415 - slow to load
 
     plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for url in (f"{endpoints.anthropic_api_url}/api/hello", endpoints.opencode_go_url):
-        verify = _tls() if url.startswith("https:") else plain
+        verify = trust.context() if url.startswith("https:") else plain
         try:
             answer = httpx.head(url, verify=verify, timeout=REACH_S, trust_env=False)
             return time.time() - parsedate_to_datetime(answer.headers.get("date", "")).timestamp()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core import app
+from core import trust
 from core.errors import TidegateError
 from core.model import Endpoints
 from tests.hostile.certificates import Maker
@@ -28,13 +28,14 @@ def maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maker]:
     made = Maker.made(tmp_path / "maker")
     monkeypatch.setenv("SSL_CERT_FILE", str(made.bundle))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    app._tls.cache_clear()
+    trust.context.cache_clear()
     yield made
-    app._tls.cache_clear()
+    trust.context.cache_clear()
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, maker: Maker) -> AsyncIterator[Stage]:
+    assert maker.bundle.exists()  # before the first connection: the roots are read once
     async with on_stage(tmp_path / "data") as stage:
         await stage.login("Work")
         await stage.api_key("Team")
