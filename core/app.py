@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio.to_thread
 
-from core import __version__, asgi, config, connection_care, log_reading, remote, trust
+from core import __version__, asgi, config, connection_care, descriptors, log_reading, remote, trust
 from core.bus import Bus
 from core.clients import CLIENTS
 from core.commands import Commands
@@ -167,6 +167,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         listener = Listener(front, options.limits)
         stack.push_async_callback(listener.close, GRACE_S)
         stack.callback(core.bus.end_streams)  # before it: these answers have no end of their own
+        descriptors.allow(options.limits.connections)
         await listener.start(core.settings().port if options.port is None else options.port)
         token = secrets.token_urlsafe(32)
         front.guard = Guard(listener.port, local_keys, token, core.pages.holds, strangers_welcome)

@@ -30,7 +30,7 @@ MAX_HEADERS = 128
 """Real clients send about 30 headers in 3 KiB."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The largest request a provider takes is 32 MB."""
-MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 2_048
 MAX_QUEUED = 16
 """Requests that wait behind another on one connection. Above it we stop reading, and a hang-up goes unnoticed."""
 LINGER_S = 1.0

@@ -59,7 +59,7 @@ class SignIns:
         self, purpose: oauth.Purpose, admit: Callable[[oauth.Grant], Awaitable[Done]], *, browser: bool
     ) -> Offer:
         """Begin one. `admit` gets what the provider grants and makes an account of it."""
-        if len(self._open) >= MAX_OPEN:
+        if sum(not sign_in.outcome.done() for sign_in in self._open.values()) >= MAX_OPEN:
             raise UsageError("Too many sign-ins are under way", "Finish one, or wait five minutes.")
         loop = asyncio.get_running_loop()
         sign_in = _SignIn(admit, oauth.new_challenge(), loop.create_future())

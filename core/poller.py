@@ -91,8 +91,10 @@ class Poller:
             if state.sign_in is SignIn.LOCKED:
                 await self._try(state.account.id, self._tokens.secret(state.account.id))
         self._tokens.heed_time()
-        for id_ in self._tokens.due(dead_only=self._steady() < self._calm_until):
-            await self._try(id_, self._tokens.refresh(id_))
+        calm = self._steady() < self._calm_until
+        for id_ in self._tokens.due(dead_only=calm):
+            if id_ in self._tokens.due(dead_only=calm):  # while others were renewed, a request may have had it renewed
+                await self._try(id_, self._tokens.refresh(id_))
         self._engine.heed_clock()
         self._engine.heed_windows()
         for at, id_ in self._schedule():

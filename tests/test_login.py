@@ -209,3 +209,9 @@ async def test_number_of_sign_ins_is_bounded(desk: Desk) -> None:
         await desk.begin(browser=False)
     with pytest.raises(UsageError, match="Too many"):
         await desk.begin(browser=False)
+
+
+async def test_sign_ins_that_have_failed_take_nobodys_place(desk: Desk) -> None:
+    for _ in range(MAX_OPEN):
+        desk.sign_ins.cancel((await desk.begin(browser=False)).id)
+    assert (await desk.begin(browser=False)).paste_url

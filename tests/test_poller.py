@@ -32,6 +32,7 @@ from core.model import (
     QuotaWindow,
     Served,
     SignIn,
+    Traffic,
     WindowStatus,
 )
 from core.poller import Poller
@@ -207,6 +208,30 @@ async def test_a_login_is_renewed_before_it_ends_also_while_its_account_rests(
     assert early == before.access
     assert here.tokens.ready(A) == sim.accounts[0].access != before.access
     assert len(sim.requests_for(TOKEN)) == 1
+
+
+class Renewed(Tokens):
+    """Renewing A takes so long that a request has B renewed meanwhile."""
+
+    def __init__(self) -> None:
+        self.left = [A, B]
+        self.refreshed: list[AccountId] = []
+
+    def heed_time(self) -> None:
+        pass
+
+    def due(self, *, dead_only: bool = False) -> list[AccountId]:
+        return [] if dead_only else list(self.left)
+
+    async def refresh(self, id_: AccountId) -> None:
+        self.refreshed.append(id_)
+        self.left.clear()
+
+
+async def test_a_login_that_a_request_had_renewed_meanwhile_is_not_renewed_again(here: Here, clock: Clock) -> None:
+    tokens = Renewed()
+    await Poller(here.engine, tokens, here.usage, clock).look()
+    assert tokens.refreshed == [A]
 
 
 async def asleep(here: Here, clock: Clock, seconds: float, on_wake: Callable[[], None] = lambda: None) -> Poller:
@@ -509,7 +534,7 @@ async def test_subscriptions_and_go_keys_are_read_and_api_keys_are_not(
         {},
     ]
     assert [received.path for received in sim.received] == [USAGE, GO_USAGE]
-    assert here.events == [Changed("A: new quota reading"), Changed("GO: new quota reading")]
+    assert here.events == [Traffic("A: new quota reading"), Traffic("GO: new quota reading")]
 
 
 async def test_a_setup_token_is_never_asked_about(
