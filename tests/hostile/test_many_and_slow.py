@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.listener import MAX_BODY_BYTES, Limits
+from core.listener import MAX_BODY_BYTES, MAX_CONNECTIONS, Limits
 from tests.crash.figures import Tell, line, percentile
 from tests.hostile.alone import open_files
 from tests.hostile.recorder import Recorder, recording
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 FEW = 20
 SHORT = Limits(head_s=0.5, body_s=0.5, idle_s=0.5, body_bytes=100_000, connections=100)
-"""The real limits are 10 s for a head, 30 s for a body's next byte and 512 connections."""
+"""The real limits are 10 s for a head, 30 s for a body's next byte and 2,048 connections."""
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ async def test_fifty_clients_that_do_not_read_cost_little_memory(tmp_path: Path,
 @pytest.mark.timeout(300)
 async def test_thousands_of_connections_over_the_limit(tmp_path: Path, tell: Tell) -> None:
     async with recording() as recorder, before(recorder.url, tmp_path / "data") as scene, AsyncExitStack() as stack:
-        for _ in range(512):
+        for _ in range(MAX_CONNECTIONS):
             await stack.enter_async_context(Client.to(scene.port))
         refused, began_at = 0, time.monotonic()
         for _ in range(30):
