@@ -67,7 +67,8 @@ class Delivery:
             self._copy = []
         for data in held:
             answer.write(data)
-            self._look(data)
+            if self._seeks:
+                self._look(data)
         if not (held or response.ahead):
             self._loop.call_soon(answer.flush)
         if self._pingable:
@@ -115,7 +116,7 @@ class Delivery:
 
     def _look(self, data: bytes) -> None:
         """Look for ids in a piece as it is on the wire; of a compressed stream the tap hands on what it decodes."""
-        if self._seeks and not self._coded:
+        if not self._coded:
             self._seek(data)
 
     def _seek(self, data: bytes) -> None:
@@ -128,7 +129,8 @@ class Delivery:
         assert self._tap  # noqa: S101 - chosen in `run`
         self._tap.feed(data)
         self._last_byte_at = self._loop.time()
-        self._look(data)
+        if self._seeks:
+            self._look(data)
         self._write(data)
 
     def _plain(self, data: bytes) -> None:

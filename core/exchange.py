@@ -87,7 +87,7 @@ class Answer:
         self.started = True
         self._left = length
         lines = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b"Unknown"))]
-        lines += [b"%s: %s\r\n" % header for header in headers]
+        lines += [name + b": " + value + b"\r\n" for name, value in headers]
         if status < HTTPStatus.OK or status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
             self._head_only = True
         elif length is not None:
@@ -106,9 +106,8 @@ class Answer:
             return
         if self._left is not None:
             self._left -= len(data)
-        self._write(b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data)
-
-    def _write(self, data: bytes) -> None:
+        if self._chunked:
+            data = b"%x\r\n%s\r\n" % (len(data), data)
         if self._head:
             data = self._head + data
             self._head = b""
@@ -117,7 +116,8 @@ class Answer:
     def flush(self) -> None:
         """Send the head if it still waits for the body."""
         if self._head:
-            self._write(b"")
+            self._connection.write(self._head)
+            self._head = b""
 
     @property
     def room(self) -> bool:
@@ -129,8 +129,7 @@ class Answer:
         if self._left and not self._head_only:
             self.abort()  # fewer bytes than promised: never let it look whole
             return
-        if self._chunked and not self._head_only:
-            self._write(b"0\r\n\r\n")
+        self._head += b"0\r\n\r\n" if self._chunked and not self._head_only else b""
         self.flush()
         self._finished()
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from core import oauth, page
+from core import oauth
 from core.errors import SignInFailed, TidegateError, UsageError
 from core.exchange import Answer, Incoming, Simple
 from core.listener import Limits, Listener
@@ -192,6 +192,8 @@ class _Callback:
 
 
 def _page(status: int, title: str, hint: str) -> Simple:
+    from core import page  # noqa: PLC0415 - few sign-ins bring a browser back, and the page is a megabyte
+
     headers = (
         (b"content-type", b"text/html; charset=utf-8"),
         (b"cache-control", b"no-store"),

@@ -4,6 +4,7 @@ All lines of one client's request carry its id. A line is for a person to read o
 program; `read` and `told` take both, so that `tidegate logs` shows either file either way.
 """
 
+import itertools
 import json
 import logging
 import logging.handlers
@@ -33,11 +34,13 @@ _LINE = re.compile(
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 _request: ContextVar[str] = ContextVar("request", default="")
+_numbers = itertools.count(secrets.randbits(32))
+"""Each request has the next one: a log holds many runs, so they begin anywhere."""
 
 
 def begin_request() -> None:
     """From here on, what this task and those it starts log belongs to one client's request."""
-    _request.set(secrets.token_hex(4))
+    _request.set(f"{next(_numbers) & 0xFFFF_FFFF:08x}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,11 @@ class Metrics:
         if isinstance(row, RequestRow):
             self._requests[row.account, row.provider, row.outcome] += 1
             self._attempts += row.attempts
-            for kind in ("input", "output", "cache_read", "cache_write"):
-                self._tokens[row.account, kind] += getattr(row.usage, kind)
+            tokens, account, usage = self._tokens, row.account, row.usage
+            tokens[account, "input"] += usage.input
+            tokens[account, "output"] += usage.output
+            tokens[account, "cache_read"] += usage.cache_read
+            tokens[account, "cache_write"] += usage.cache_write
         elif isinstance(row.event, Move):
             self._failovers[row.event.source, row.event.target] += 1
 

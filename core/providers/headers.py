@@ -74,11 +74,10 @@ def for_upstream(headers: Headers, drop: Collection[bytes] = ()) -> list[HeaderL
     Left out are what belongs to the client's connection, what `upstream.py` writes anew (host, content-length), the
     client's credentials, cookies, what a browser adds, and Tidegate's own. All the rest goes on as it came.
     """
+    raw = headers.raw
+    lines = [raw[place] for place in _go_upstream(headers.names)]
     drop = [*drop, *_named_by_connection(headers)]
-    lines = zip(headers.names, headers.raw, strict=True)
-    if not drop:
-        return [line for name, line in lines if not _stops_before_upstream(name)]
-    return [line for name, line in lines if not _stops_before_upstream(name) and name not in drop]
+    return [line for line in lines if line[0].lower() not in drop] if drop else lines
 
 
 def for_client(headers: Headers) -> list[HeaderLine]:
@@ -89,27 +88,28 @@ def for_client(headers: Headers) -> list[HeaderLine]:
     and it puts content-length back when the proxy hands it an answer of known length. The body's bytes are not
     touched, so content-encoding stays.
     """
-    named = _named_by_connection(headers)
-    lines = [
-        line
-        for name, line in zip(headers.names, headers.raw, strict=True)
-        if not _stops_before_client(name) and name not in named
-    ]
+    raw = headers.raw
+    lines = [raw[place] for place in _go_to_client(headers.names)]
+    if named := _named_by_connection(headers):
+        lines = [line for line in lines if line[0].lower() not in named]
     # One search over all of them is what nearly every answer costs.
     if _CONTROL.search(b"".join([part for line in lines for part in line])):
         return [line for line in lines if not any(map(_CONTROL.search, line))]
     return lines
 
 
-# Remembered, because every request and every answer comes with the same few dozen names.
-@lru_cache(maxsize=1024)
-def _stops_before_upstream(name: bytes) -> bool:
-    return name in _NOT_FOR_UPSTREAM or name.startswith(_NOT_FOR_UPSTREAM_STARTS)
+# Remembered, because a program's requests and a provider's answers come with the same names again and again.
+@lru_cache(maxsize=256)
+def _go_upstream(names: tuple[bytes, ...]) -> tuple[int, ...]:
+    """The places of the lines that do, among lines of these names."""
+    stop, starts = _NOT_FOR_UPSTREAM, _NOT_FOR_UPSTREAM_STARTS
+    return tuple(place for place, name in enumerate(names) if name not in stop and not name.startswith(starts))
 
 
-@lru_cache(maxsize=1024)
-def _stops_before_client(name: bytes) -> bool:
-    return name in _NOT_FOR_CLIENT or name.startswith(_NOT_FOR_CLIENT_STARTS)
+@lru_cache(maxsize=256)
+def _go_to_client(names: tuple[bytes, ...]) -> tuple[int, ...]:
+    stop, starts = _NOT_FOR_CLIENT, _NOT_FOR_CLIENT_STARTS
+    return tuple(place for place, name in enumerate(names) if name not in stop and not name.startswith(starts))
 
 
 def _named_by_connection(headers: Headers) -> Collection[bytes]:
