@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core import key_check, oauth, profile
+from core.answers import Done
 from core.config import Config, ConfigFile
 from core.engine import Engine
 from core.errors import NothingToDo, SignInFailed, TidegateError, UsageError
@@ -28,7 +29,7 @@ from core.model import (
     SignIn,
 )
 from core.naming import free_label, refuse_taken, valid_label
-from core.orders import AddKey, BeginLogin, Done
+from core.orders import AddKey, BeginLogin
 from core.tokens import Tokens
 from core.wording import KIND_NAMES
 

@@ -5,11 +5,11 @@ from dataclasses import fields
 from typing import Protocol
 
 from core.admission import Admission
+from core.answers import AccountError, AccountInfo, Done
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.model import Account, AccountId, AccountKind, AccountView, SignIn
 from core.naming import labels
-from core.orders import AccountError, AccountInfo, Done
 from core.tokens import Tokens
 
 ERRORS_TOLD = 5

@@ -16,6 +16,7 @@ import msgspec
 
 from core import oauth
 from core.admission import Admission
+from core.answers import AccountInfo, Connected, ConnectionPlan, Done, Imported, KnownBefore, LocalKey, Offer, Pending
 from core.care import Care, Past
 from core.clients import CLIENTS
 from core.config import Config, ConfigFile
@@ -36,31 +37,22 @@ from core.model import (
 )
 from core.naming import ALL, labels, refuse_taken, resolve, valid_label
 from core.orders import (
-    AccountInfo,
     AddKey,
     AwaitLogin,
     BeginLogin,
     CancelLogin,
     ChooseStrategy,
-    Connected,
-    ConnectionPlan,
-    Done,
     Explain,
     GetSetting,
-    Imported,
     ImportFrom,
     KnowClient,
-    KnownBefore,
     LimitToPlan,
-    LocalKey,
     Mute,
     Named,
     Nothing,
-    Offer,
     Order,
     PasteLogin,
     Pause,
-    Pending,
     PinTo,
     Recount,
     RecountLog,

@@ -9,13 +9,13 @@ import anyio.from_thread
 import anyio.to_thread
 
 from core import autostart, connecting, connection_care, remote
+from core.answers import ConnectionPlan, PlannedChange
 from core.clients import CLIENTS, Offered
 from core.config import Config, ConfigFile
 from core.connecting import Deed, Plan, Where
 from core.engine import Engine
 from core.errors import TidegateError
 from core.files import Paths
-from core.orders import ConnectionPlan, PlannedChange
 from core.undoing import undo
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,11 @@ from typing import Protocol
 
 import anyio.to_thread
 
+from core.answers import Curve, QuotaReport
 from core.errors import UsageError
 from core.history_samples import SampleRow, WindowKey
 from core.model import Move, Pool, QuotaWindow
-from core.orders import Curve, QuotaReport, RecountQuota
+from core.orders import RecountQuota
 from core.policy import timing
 from core.telling import label_of
 

@@ -16,13 +16,14 @@ from msgspec import structs
 
 from core import import_plan, import_read, import_wording, profile
 from core.admission import NEW, Admission
+from core.answers import Imported, ImportLine
 from core.config import ConfigFile
 from core.engine import Engine
 from core.errors import NothingToDo, SignInFailed, TidegateError, UsageError
 from core.import_plan import Held, Import, Step, Update
 from core.imports.found import Finding, Found, Preferences, Problem
 from core.model import Account, AccountKind, ApiKey, Endpoints, Settings, SignIn
-from core.orders import Imported, ImportFrom, ImportLine
+from core.orders import ImportFrom
 from core.settings import setting_texts, with_setting
 from core.tokens import Tokens
 

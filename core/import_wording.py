@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import assert_never
 
+from core.answers import ImportLine
 from core.import_plan import Import, Skip, Update
 from core.imports.found import Problem
 from core.imports.tidegate import PROGRAM
 from core.model import AccountKind, ApiKey, OAuthTokens
-from core.orders import ImportLine
 from core.wording import KIND_NAMES, clock_time
 
 _OWN = "`tidegate add claude --paste` makes it Tidegate's own"

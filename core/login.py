@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
 from core import oauth
+from core.answers import Done, Offer
 from core.errors import SignInFailed, TidegateError, UsageError
 from core.exchange import Answer, Incoming, Simple
 from core.listener import Limits, Listener
 from core.model import Endpoints
-from core.orders import Done, Offer
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from core import __version__, remote
+from core.answers import Explanation, Recounted, UsageReport
 from core.errors import TidegateError
 from core.files import Paths
 from core.model import AccountView, ProviderName, Standing, WindowView
-from core.orders import Explanation, Recounted, UsageReport
 from core.wording import (
     FAILOVER_OFF_TEXT,
     KIND_NAMES,

@@ -5,26 +5,13 @@ from typing import Protocol
 
 import anyio.to_thread
 
+from core.answers import Explanation, LogEntry, LogReport, QuotaReport, Recounted, RequestsReport, UsageReport
 from core.courses import Readings, quota_report
 from core.errors import UsageError
 from core.log_reading import TROUBLES
 from core.logs import Entry
 from core.model import Pool
-from core.orders import (
-    Explain,
-    Explanation,
-    LogEntry,
-    LogReport,
-    QuotaReport,
-    Recount,
-    Recounted,
-    RecountLog,
-    RecountQuota,
-    RecountRequests,
-    RecountUsage,
-    RequestsReport,
-    UsageReport,
-)
+from core.orders import Explain, Recount, RecountLog, RecountQuota, RecountRequests, RecountUsage
 from core.telling import Recent, Requested, explanation, recounted, requests_report
 from core.usage import Ledger, used
 

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.answers import Curve, QuotaReport
 from core.model import QuotaWindow
-from core.orders import Curve, QuotaReport
 from core.terminal import LEVEL_STYLES, speaks_unicode
 from core.wording import clock_time, level, percent, plain, window_name
 

@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from core.orders import RequestEntry, RequestsReport
+from core.answers import RequestEntry, RequestsReport
 from core.request_wording import outcome_text, went_wrong
 from core.terminal import screen
 from core.usage_view import short

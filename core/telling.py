@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from core.answers import Explanation, Happened, Line, Recounted, RequestEntry, RequestsReport
 from core.errors import NothingToDo, UsageError
 from core.event_wording import Happening, happening_text
 from core.history import RequestRow
@@ -19,17 +20,7 @@ from core.model import (
     SessionId,
     SessionMoved,
 )
-from core.orders import (
-    Explain,
-    Explanation,
-    Happened,
-    Line,
-    Recount,
-    Recounted,
-    RecountRequests,
-    RequestEntry,
-    RequestsReport,
-)
+from core.orders import Explain, Recount, RecountRequests
 from core.policy.explain import explain
 from core.policy.outage import FAILURES
 from core.policy.pool import paused

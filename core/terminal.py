@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from core.answers import AccountInfo, Explanation, Line, Recounted
 from core.event_wording import moves_text
 from core.known import BY_KEY
 from core.model import (
@@ -23,7 +24,6 @@ from core.model import (
     Strategy,
     WindowView,
 )
-from core.orders import AccountInfo, Explanation, Line, Recounted
 from core.wording import (
     FAILOVER_OFF_TEXT,
     KIND_NAMES,

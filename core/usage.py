@@ -6,10 +6,11 @@ from typing import Protocol
 
 from msgspec.structs import asdict
 
+from core.answers import Tally, UsageReport, UsedBy, UsedIn, UsedOver
 from core.errors import UsageError
 from core.history import Spent
 from core.model import AccountId, Pool
-from core.orders import RecountUsage, Tally, UsageReport, UsedBy, UsedIn, UsedOver
+from core.orders import RecountUsage
 from core.telling import label_of
 
 MOST_DAYS = 366

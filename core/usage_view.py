@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from rich.table import Table
 from rich.text import Text
 
-from core.orders import QuotaReport, Tally, UsageReport, UsedIn
+from core.answers import QuotaReport, Tally, UsageReport, UsedIn
 from core.quota_view import show_courses
 from core.terminal import screen, speaks_unicode
 from core.wording import percent, plain

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from core.answers import LogReport, QuotaReport, Recounted, RequestsReport, UsageReport
 from core.errors import UsageError
-from core.orders import LogReport, QuotaReport, Recounted, RequestsReport, UsageReport
 from core.page import activity, charts, settings
 from core.page import log as log_view
 

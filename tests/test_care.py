@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from core.admission import NEW
+from core.answers import AccountInfo
 from core.errors import NothingToDo, RefreshFailed, TidegateError, UsageError
 from core.model import (
     Account,
@@ -24,7 +25,6 @@ from core.model import (
     SignIn,
     Standing,
 )
-from core.orders import AccountInfo
 from tests.fakes import CLIENT_ID, NOW, SimulatedAccount, SimulatedProvider
 from tests.instance import Instance, instance
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from core.answers import ConnectionPlan, PlannedChange
 from core.clients import Offered
 from core.connected import records
 from core.connecting import Where, carry_out, plan
 from core.errors import NothingToDo, TidegateError, UsageError
 from core.files import Paths
 from core.local_keys import digest
-from core.orders import ConnectionPlan, PlannedChange
 from tests.instance import instance
 
 pytestmark = pytest.mark.anyio

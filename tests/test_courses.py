@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.answers import QuotaReport
 from core.courses import MOST_DAYS, MOST_SPANS, SPANS, quota_report
 from core.errors import UsageError
 from core.history import EventRow, History
 from core.history_file import in_memory
 from core.history_samples import SampleRow, WindowKey
 from core.model import AccountId, ModelFamily, Move, Pool
-from core.orders import QuotaReport, RecountQuota
+from core.orders import RecountQuota
 from tests.pools import NOW, A, B, pool, state
 
 pytestmark = pytest.mark.anyio

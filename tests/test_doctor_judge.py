@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from core.answers import AccountInfo
 from core.doctor.facts import Desktop, Facts, Instance, OpenFile, Program, Reached, Trouble
 from core.doctor.judge import Row, healthy, judge
 from core.model import AccountId, AccountKind, Level, LoginHealth, LoginState, ProviderName, Standing
-from core.orders import AccountInfo
 
 NOW = 1_763_000_000.0
 WORK = AccountInfo(

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from core.answers import ImportLine
 from core.import_plan import Import, Skip, Update
 from core.import_wording import line, settings_line
 from core.imports.found import Problem
 from core.model import Account, AccountId, AccountKind, ApiKey, Credential, Identity, OAuthTokens
-from core.orders import ImportLine
 from core.wording import clock_time
 
 NOW = 1_767_225_600.0

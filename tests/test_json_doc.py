@@ -13,13 +13,13 @@ import click
 import msgspec
 import pytest
 
+from core.answers import AccountInfo, Explanation, Imported, QuotaReport, Recounted, RequestsReport, UsageReport
 from core.autostart import Status
 from core.cli import main
 from core.connection_care import Program
 from core.doctor.judge import Row
 from core.logs import Entry
 from core.model import AccountView, Snapshot
-from core.orders import AccountInfo, Explanation, Imported, QuotaReport, Recounted, RequestsReport, UsageReport
 
 DOC = (Path(__file__).parents[1] / "docs" / "json.md").read_text(encoding="utf-8")
 ANSWERS = (

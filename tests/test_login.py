@@ -5,10 +5,10 @@ import httpx
 import pytest
 
 from core import oauth
+from core.answers import Done, Offer
 from core.errors import SignInFailed, TidegateError, UsageError
 from core.login import MAX_OPEN, SignIns
 from core.model import OAuthTokens
-from core.orders import Done, Offer
 from core.token_endpoint import TokenEndpoint
 from tests.fakes import SimulatedAccount, SimulatedProvider, allow, code_shown
 

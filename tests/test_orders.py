@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from core.model import AccountKind
-from core.orders import AddKey, ImportFrom, LocalKey, PasteLogin
+from core.orders import AddKey, ImportFrom, PasteLogin
 
 SECRET = "sk-ant-api03-SECRET"
 
@@ -12,7 +12,6 @@ SECRET = "sk-ant-api03-SECRET"
     [
         AddKey(AccountKind.API_KEY, SECRET),
         PasteLogin("1", SECRET),
-        LocalKey(SECRET),
         ImportFrom("/home/ada", passphrase=SECRET),
     ],
 )

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from core.answers import Happened, Recounted, RequestEntry, RequestsReport
 from core.model import ProviderName
-from core.orders import Happened, Recounted, RequestEntry, RequestsReport
 from core.page import activity
 from tests.markup import EVIL, checked
 

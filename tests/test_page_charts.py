@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from core.answers import Curve, QuotaReport, Tally, UsageReport, UsedIn, UsedOver
 from core.model import AccountId, ModelFamily, Move
-from core.orders import Curve, QuotaReport, Tally, UsageReport, UsedIn, UsedOver
 from core.page import charts
 from core.wording import clock_time
 from tests.markup import EVIL, checked

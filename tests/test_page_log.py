@@ -1,4 +1,4 @@
-from core.orders import LogEntry, LogReport
+from core.answers import LogEntry, LogReport
 from core.page import log
 from tests.markup import EVIL, checked
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from core import log_reading
+from core.answers import LogEntry, RequestEntry
 from core.errors import UsageError
 from core.files import Paths
 from core.history import History, RequestRow
 from core.logs import Entry, as_text
 from core.model import AccountId, ProviderName, SessionId, Usage
-from core.orders import LogEntry, RecountLog, RecountRequests, RequestEntry
+from core.orders import RecountLog, RecountRequests
 from core.questions import MOST_LOGGED, Questions
 from core.telling import MOST_RECOUNTED, REMOVED
 from tests.instance import instance

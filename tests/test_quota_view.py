@@ -3,8 +3,8 @@ import sys
 import pytest
 from rich.console import Console
 
+from core.answers import Curve, QuotaReport
 from core.model import AccountId, ModelFamily
-from core.orders import Curve, QuotaReport
 from core.quota_view import highest, show_courses
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0

@@ -1,8 +1,8 @@
 import pytest
 from msgspec.structs import replace
 
+from core.answers import RequestEntry, RequestsReport
 from core.model import ProviderName
-from core.orders import RequestEntry, RequestsReport
 from core.requests_view import show
 from core.wording import clock_time
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from core.answers import Happened
 from core.errors import NothingToDo, UsageError
 from core.event_wording import Happening
 from core.model import AccountId, AccountKind, Affinity, LoginRequired, ModelFamily, Outage, ProviderName, SessionMoved
 from core.model import SessionId as Session
-from core.orders import Explain, Happened, Recount
+from core.orders import Explain, Recount
 from core.policy.outage import FAILURES
 from core.telling import MOST_RECOUNTED, MOVES_WITHIN_S, explanation, recounted
 from tests.pools import NOW, A, B, pool, rest, state

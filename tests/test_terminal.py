@@ -7,6 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from core import terminal
+from core.answers import AccountError, AccountInfo, Explanation, Happened, Line, Recounted
 from core.model import (
     AccountId,
     AccountKind,
@@ -23,7 +24,6 @@ from core.model import (
     Strategy,
     WindowView,
 )
-from core.orders import AccountError, AccountInfo, Explanation, Happened, Line, Recounted
 from core.policy.explain import Turn
 from core.wording import clock_time
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from core.answers import Tally
 from core.errors import UsageError
 from core.history import History, RequestRow
 from core.model import Account, AccountId, AccountKind, AccountState, Pool, ProviderName, Usage
-from core.orders import RecountUsage, Tally
+from core.orders import RecountUsage
 from core.telling import REMOVED
 from core.usage import used
 

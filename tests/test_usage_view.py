@@ -1,7 +1,7 @@
 import pytest
 
+from core.answers import Curve, QuotaReport, Tally, UsageReport, UsedBy, UsedIn
 from core.model import AccountId
-from core.orders import Curve, QuotaReport, Tally, UsageReport, UsedBy, UsedIn
 from core.usage_view import PLOT_WIDTH, short, show
 
 DAY_S = 86_400.0

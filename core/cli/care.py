@@ -131,8 +131,8 @@ def usage(session: Session, days: int, *, plot: bool, as_json: bool) -> None:
     """Requests and tokens by account and model, as history has them."""
     import msgspec  # noqa: PLC0415
 
+    from core.answers import QuotaReport, UsageReport  # noqa: PLC0415
     from core.courses import MOST_DAYS  # noqa: PLC0415
-    from core.orders import QuotaReport, UsageReport  # noqa: PLC0415
     from core.usage_view import show  # noqa: PLC0415
 
     used = session.order("usage", days=days)

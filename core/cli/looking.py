@@ -82,7 +82,7 @@ def info(session: Session, account: str, *, as_json: bool) -> None:
     import msgspec  # noqa: PLC0415
 
     from core import terminal  # noqa: PLC0415
-    from core.orders import AccountInfo  # noqa: PLC0415
+    from core.answers import AccountInfo  # noqa: PLC0415
 
     answer = session.order("info", account=account)
     if as_json:
@@ -102,7 +102,7 @@ def explain(session: Session, provider: str | None, model: str, conversation: st
     import msgspec  # noqa: PLC0415
 
     from core import terminal  # noqa: PLC0415
-    from core.orders import Explanation  # noqa: PLC0415
+    from core.answers import Explanation  # noqa: PLC0415
 
     answer = session.order("explain", provider=provider, model=model, session=conversation)
     if as_json:
@@ -121,7 +121,7 @@ def history(session: Session, limit: int, *, requests: bool, as_json: bool) -> N
     import msgspec  # noqa: PLC0415
 
     from core import requests_view, terminal  # noqa: PLC0415
-    from core.orders import Recounted, RequestsReport  # noqa: PLC0415
+    from core.answers import Recounted, RequestsReport  # noqa: PLC0415
 
     answer = session.order("requests" if requests else "history", limit=limit)
     if as_json:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from core.orders import AccountInfo
+from core.answers import AccountInfo
 
 Tray = Literal["status-notifier", "xembed", "none", "not-asked"]
 """Which kind of tray there is; `not-asked` where the system always has one, or there is no desktop to ask."""

@@ -23,12 +23,12 @@ from typing import Any, Literal
 import msgspec
 
 from core import __version__, config, connected, connection_care, remote, trust
+from core.answers import AccountInfo
 from core.doctor import desktop
 from core.doctor.facts import Facts, Instance, OpenFile, Program, Reached, Trouble
 from core.errors import InstanceRunning, TidegateError, VaultError
 from core.files import Paths
 from core.model import AccountKind, ApiKey, Endpoints, Settings
-from core.orders import AccountInfo
 from core.ports import owner_of
 from core.settings import changed_settings, effective
 from core.upstream import origin_of

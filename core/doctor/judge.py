@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from core.answers import AccountInfo
 from core.clients import entry
 from core.doctor.facts import Facts, Program, Reached
 from core.model import AccountKind, LoginState, Standing
-from core.orders import AccountInfo
 from core.wording import KIND_NAMES, clock_time, span, state_text
 
 Verdict = Literal["ok", "note", "problem"]

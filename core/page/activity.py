@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from operator import attrgetter
 
+from core.answers import Happened, Recounted, RequestEntry, RequestsReport
 from core.clients import CLIENTS
-from core.orders import Happened, Recounted, RequestEntry, RequestsReport
 from core.page.parts import chosen, moment
 from core.request_wording import SERVED, outcome_text, went_wrong
 from core.wording import span, tokens_text

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 import msgspec
 
+from core.answers import Curve, QuotaReport, Tally, UsageReport
 from core.model import Move, QuotaWindow
-from core.orders import Curve, QuotaReport, Tally, UsageReport
 from core.page.parts import attributes, move, table
 from core.wording import clock_time, percent, tokens_text, window_name
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from html import escape
 
-from core.orders import LogEntry, LogReport
+from core.answers import LogEntry, LogReport
 from core.page.parts import chosen
 
 _LEVELS = {"": "Everything", "warning": "Warnings and errors"}
