@@ -133,6 +133,7 @@ def settle() -> None:
     It is 4 to 10 % of what a request costs (2026-11).
     """
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 50)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from core import __version__
-from core.cli.base import Session, VaultKind, offer_at_first
+from core.cli.base import Session, VaultKind, offer_at_first, starting
 from core.errors import TidegateError
 
 _COMMANDS = {
@@ -97,4 +97,5 @@ def main(ctx: click.Context, data_dir: str | None, vault: VaultKind) -> None:
     if ctx.invoked_subcommand is None:
         offer_at_first(ctx.obj)
         # The tray stands above the core, which therefore does not import it: this names a program to start.
-        importlib.import_module("tray.__main__").main(ctx.obj.paths, vault, ctx.obj.options)
+        with starting():
+            importlib.import_module("tray.__main__").main(ctx.obj.paths, vault, ctx.obj.options)

@@ -5,7 +5,7 @@ import importlib
 
 import click
 
-from core.cli.base import Session, as_json, print_json
+from core.cli.base import Session, as_json, print_json, starting
 from core.errors import NoDesktop
 
 
@@ -14,9 +14,10 @@ from core.errors import NoDesktop
 @click.pass_obj
 def serve(session: Session, port: int | None) -> None:
     """Run without a tray icon, until Ctrl-C."""
-    from core import serve as server  # noqa: PLC0415
+    with starting():
+        from core import serve as server  # noqa: PLC0415
 
-    server.run(session.paths, session.vault, port)
+        server.run(session.paths, session.vault, port)
 
 
 @click.command()
