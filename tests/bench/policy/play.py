@@ -7,10 +7,12 @@ clients ask, wait when they are told to, and give up.
 import heapq
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Protocol
+
+from msgspec import structs
 
 from core.model import AccountId, AccountState, Choice, Exhausted, Pool, Request, SessionId, Settings, Strategy, Usage
 from core.policy import polling
@@ -159,7 +161,7 @@ class _Play:
             return
         self._pool, wait_s = policy.ramp(self._pool, ask.talk.request, choice, now, ask.tried)
         if wait_s:
-            ask.spent = replace(ask.spent, waited_s=ask.spent.waited_s + wait_s)
+            ask.spent = structs.replace(ask.spent, waited_s=ask.spent.waited_s + wait_s)
             self._at(now + wait_s, lambda at: self._send_after_line(ask, choice, at))
         else:
             self._send(ask, choice, now)
@@ -172,7 +174,7 @@ class _Play:
             self._send(ask, choice, now)
 
     def _send(self, ask: _Ask, choice: Choice, now: float) -> None:
-        ask.spent = replace(ask.spent, attempts=ask.spent.attempts + 1)
+        ask.spent = structs.replace(ask.spent, attempts=ask.spent.attempts + 1)
         retried = ask.spent.attempts > 1
         self._pool, _ = policy.lease(self._pool, ask.talk.request, choice, now, ask.tried, retried=retried)
         answer = self._world[choice.account].answer(ask.talk, ask.turn, now)
@@ -218,7 +220,7 @@ class _Play:
                 ask.tried.append(id_)
                 self._attempt(ask, now)
             case Again(wait_s=wait_s):
-                ask.spent = replace(ask.spent, throttled=True, waited_s=ask.spent.waited_s + wait_s)
+                ask.spent = structs.replace(ask.spent, throttled=True, waited_s=ask.spent.waited_s + wait_s)
                 ask.again = id_
                 self._at(now + wait_s, lambda at: self._attempt(ask, at))
             case ComeBack():
@@ -239,7 +241,7 @@ class _Play:
         if exhausted.ready_at is not None:
             wait_s = max(0.0, exhausted.ready_at - now) + 0.05
             if wait_s <= HOLD_S and ask.spent.waited_s + wait_s <= MAX_WAIT_S:
-                ask.spent = replace(ask.spent, waited_s=ask.spent.waited_s + wait_s)
+                ask.spent = structs.replace(ask.spent, waited_s=ask.spent.waited_s + wait_s)
                 ask.tried.clear()
                 self._at(now + wait_s, lambda at: self._attempt(ask, at))
                 return
