@@ -1,7 +1,7 @@
 """The person of the desktop tests: looks at the screen and at the bus, clicks, takes pictures."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,14 @@ class Robot:
         box = await self.until_seen(popup, seconds, "menu")
         assert isinstance(box, tuple)
         return box
+
+    async def open_menu(self, icon: tuple[int, int], least_height: int, seconds: float) -> Box:
+        """Click the icon until its menu is on the screen: a panel that has just drawn it may not know the menu yet."""
+        for _ in range(3):
+            await self.click(*icon)
+            with suppress(AssertionError):
+                return await self.until_popup(least_height, seconds / 4)
+        return await self.until_popup(least_height, seconds / 4)
 
     async def click(self, x: int, y: int, button: int = 1) -> None:
         """Click with the mouse."""

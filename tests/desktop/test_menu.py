@@ -52,9 +52,9 @@ async def test_what_is_chosen_in_the_menu_is_so_and_the_menu_shows_it(tmp_path: 
 
 async def test_the_menu_of_forty_accounts_fits_on_a_small_screen(tmp_path: Path) -> None:
     async with desktop(tmp_path, screen=AS_LOW_AS_A_LAPTOP) as session, tray(session, "crowd"):
-        await session.robot.click(*centre(await session.robot.until_icon(WATER[Level.OK], SECONDS)))
+        icon = centre(await session.robot.until_icon(WATER[Level.OK], SECONDS))
 
-        _, top, _, bottom = await session.robot.until_popup(MENU_HEIGHT, SECONDS)
+        _, top, _, bottom = await session.robot.open_menu(icon, MENU_HEIGHT, SECONDS)
 
         session.robot.screenshot("crowd")
         assert 0 <= top < bottom <= 768

@@ -274,8 +274,9 @@ def logins_are_kept(record: Record) -> Iterator[str]:
     """The newest login of each account rests in the files, or the files say that it is in doubt or gone."""
     happened = {fact.what for fact in record.all(Happened)}
     for stood in record.all(Stood):
-        # A disk that takes nothing takes no intent either; then only a login that has ended is renewed, and it shows.
-        shown = "disk full" in happened and stood.login == "in-doubt"
+        # A disk that takes nothing takes no intent either; then only a login that has ended is renewed, and it shows,
+        # also while that goes on.
+        shown = "disk full" in happened and stood.login in {"in-doubt", "refreshing"}
         if not (stood.newest or stood.known_doubt or shown or "other spends" in happened):
             yield f"{stood.account} is silently dead: its newest login is nowhere"
 
