@@ -77,7 +77,8 @@ class Delivery:
         try:
             await response.pump(sink)
         except Failure as failure:
-            return self._broken(failure.text)
+            if not self._said_all:
+                return self._broken(failure.text)
         except asyncio.CancelledError:  # the client has hung up, and reads none of this, or Tidegate stops
             self._broken("it was stopped before the answer's end")
             raise
@@ -158,6 +159,12 @@ class Delivery:
     @property
     def _pingable(self) -> bool:
         return not self._coded and self._tap is not None and self._dialect is Dialect.MESSAGES
+
+    @property
+    def _said_all(self) -> bool:
+        """The provider has said in its own words that the answer is whole, whatever its framing still promised."""
+        tap = self._tap
+        return tap is not None and tap.complete and tap.at_boundary and self._dialect is not Dialect.OTHER
 
     def _ping_at(self, at: float) -> None:
         self._pinger = self._loop.call_at(at, self._ping)

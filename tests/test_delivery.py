@@ -194,6 +194,21 @@ async def test_a_stream_truncated_at_any_byte_is_never_clean(frame: str) -> None
         assert bool(added) == SHORT[:size].endswith((b"\n\n", b"\r\n"))
 
 
+async def test_a_stream_that_has_said_that_it_is_whole_is_whole_whatever_its_framing_still_promised() -> None:
+    async with rig() as it:
+        await it.feed(streamed(SHORT).removesuffix(b"0\r\n\r\n"), end=True)
+    reply = await it.reply()
+    assert it.outcome == Served()
+    assert (reply.body, reply.whole) == (SHORT, True)
+
+
+async def test_of_a_stream_in_an_unknown_dialect_only_the_framing_tells_the_end() -> None:
+    async with rig(dialect=Dialect.OTHER) as it:
+        await it.feed(streamed(SHORT).removesuffix(b"0\r\n\r\n"), end=True)
+    assert isinstance(it.outcome, Cut)
+    assert not (await it.reply()).whole
+
+
 @pytest.mark.parametrize("coding", [b"gzip", b"br", b"zstd"])
 async def test_a_coded_stream_without_its_end_is_broken_off_without_an_event_of_ours(coding: bytes) -> None:
     body = CODINGS[coding](b"".join(EVENTS[:-1]))

@@ -278,7 +278,7 @@ def logins_are_kept(record: Record) -> Iterator[str]:
         # also while that goes on.
         shown = "disk full" in happened and stood.login in {"in-doubt", "refreshing"}
         if not (stood.newest or stood.known_doubt or shown or "other spends" in happened):
-            yield f"{stood.account} is silently dead: its newest login is nowhere"
+            yield f"{stood.account} is silently dead: its newest login is nowhere, and it shows as {stood.login}"
 
 
 def tokens_are_sent_once(record: Record) -> Iterator[str]:

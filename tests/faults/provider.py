@@ -183,6 +183,10 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, connection: _Connection) -> None:
+        with suppress(OSError):  # Tidegate has left, and taken the socket along
+            await self._speak(connection)
+
+    async def _speak(self, connection: _Connection) -> None:
         if self.line is Line.DROPPED_TLS:
             await connection.until(lambda: bool(connection.came))
             await connection.end(abruptly=True)

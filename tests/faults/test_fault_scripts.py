@@ -32,7 +32,6 @@ from tests.faults.script import (
     Slept,
     Step,
     Turn,
-    UnderWay,
     When,
 )
 
@@ -121,7 +120,7 @@ def scripts(draw: st.DrawFn) -> Scenario:
                 (),
                 (begun, Slept(600)),
                 (Clock(400 * 86_400.0),),
-                (When(UnderWay()), Fate.STOP),
+                (When(Arrived()), Fate.STOP),
                 (begun, Fate.DISK_FULL),
                 (begun, Fate.LOCK_VAULT),
             ]
