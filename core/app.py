@@ -219,6 +219,7 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
             id_, replace(health, ends_at=server_clock.on_wall(health.ends_at))
         ),
         on_owner=lambda id_, owner: _renewed(id_, owner, engine, commands),
+        on_end=lambda id_, exc: engine.without_secret(id_, exc),  # noqa: PLW0108 - there is no engine yet
     )
 
     bus = Bus()

@@ -55,6 +55,7 @@ class Tokens:
         *,
         on_health: Callable[[AccountId, LoginHealth], None] = lambda _id, _health: None,
         on_owner: Callable[[AccountId, Identity], None] = lambda _id, _owner: None,
+        on_end: Callable[[AccountId, TidegateError], None] = lambda _id, _exc: None,
         lock_within_s: float = LOCK_WITHIN_S,
         save_again_s: float = SAVE_AGAIN_S,
         make_lock: Callable[[Path], Lock] = kernel_lock,
@@ -62,12 +63,14 @@ class Tokens:
     ) -> None:
         """`clock` is the provider's time; `jitter` gives numbers from 0 to 1.
 
-        `on_health` hears of every change in how a login is doing, `on_owner` whose a renewed one is, when it was told.
+        `on_health` hears of every change in how a login is doing, `on_owner` whose a renewed one is, when it was told,
+        `on_end` that one has ended for good: whoever had it renewed may have left.
         """
         paths.create()
         self._endpoint = TokenEndpoint(endpoints, http, clock)
         self._clock = clock
         self._on_owner = on_owner
+        self._on_end = on_end
         self._logins = Logins(clock, jitter, on_health)
         self._locks = Locks(paths, lock_within_s, make_lock)
         self._intents = Intents(paths, blocking)
@@ -268,6 +271,8 @@ class Tokens:
         match None if task.cancelled() else task.exception():
             case TidegateError() as exc:
                 log.warning("%s: the login was not renewed: %s", id_, exc.title)
+                if isinstance(exc, LoginNeeded):
+                    self._on_end(id_, exc)
             case BaseException() as exc:
                 log.error("%s: the renewal of the login broke", id_, exc_info=exc)
 

@@ -384,6 +384,29 @@ async def test_invalid_grant_after_a_401_needs_a_login(world: World) -> None:
     assert world.tokens.ready(ANNA) is None
 
 
+async def test_the_end_of_a_login_is_told_also_when_whoever_had_it_renewed_has_left(world: World) -> None:
+    await world.living()
+    world.server.before.clear()
+    world.server.script.append(INVALID_GRANT)
+    caller = asyncio.create_task(world.tokens.renew(ANNA, "access-0"))
+    await world.server.arrived.wait()
+
+    caller.cancel()
+    assert world.ended == []
+    world.server.before.set()
+    await world.tokens.close()
+
+    assert world.ended == [ANNA]
+
+
+async def test_a_login_that_serves_on_has_not_ended(world: World) -> None:
+    await world.living(HOUR_S)
+    world.server.script.append(INVALID_GRANT)
+    with pytest.raises(RefreshFailed):
+        await world.tokens.refresh(ANNA)
+    assert world.ended == []
+
+
 async def test_a_new_sign_in_brings_a_dead_login_back(world: World) -> None:
     world.server.script.append(INVALID_GRANT)
     with pytest.raises(LoginNeeded):

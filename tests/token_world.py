@@ -31,6 +31,7 @@ class World:
     healths: list[LoginHealth] = field(default_factory=list)
     """How anna's login was doing, each change."""
     owners: list[Identity] = field(default_factory=list)
+    ended: list[AccountId] = field(default_factory=list)
 
     @property
     def vault(self) -> Vault:
@@ -68,6 +69,7 @@ class World:
             lambda: 0.0,
             on_health=lambda _, health: self.healths.append(health),
             on_owner=lambda _, owner: self.owners.append(owner),
+            on_end=lambda id_, _: self.ended.append(id_),
             lock_within_s=lock_within_s,
             save_again_s=0.01,
         )

@@ -275,8 +275,8 @@ def logins_are_kept(record: Record) -> Iterator[str]:
     happened = {fact.what for fact in record.all(Happened)}
     for stood in record.all(Stood):
         # A disk that takes nothing takes no intent either; then only a login that has ended is renewed, and it shows,
-        # also while that goes on.
-        shown = "disk full" in happened and stood.login in {"in-doubt", "refreshing"}
+        # also while that goes on, and when it has come to nothing.
+        shown = "disk full" in happened and (stood.login in {"in-doubt", "refreshing"} or stood.sign_in == "needed")
         if not (stood.newest or stood.known_doubt or shown or "other spends" in happened):
             yield f"{stood.account} is silently dead: its newest login is nowhere, and it shows as {stood.login}"
 
