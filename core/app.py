@@ -134,7 +134,7 @@ def settle() -> None:
     """
     gc.freeze()
     gc.enable()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(5_000, 10, 10)
 
 
 def keep_log(paths: Paths, options: Options) -> None:
