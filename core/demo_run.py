@@ -134,6 +134,7 @@ async def _in_terminal(plan: demo.Plan) -> int:
         address = stage.core.engine.address
         console.print("Demo: a simulated provider and three accounts; all of it is gone at the end.", soft_wrap=True)
         console.print(f"Try it: ANTHROPIC_BASE_URL={address} ANTHROPIC_API_KEY={stage.key} claude", soft_wrap=True)
+        console.print(f"See it: {stage.core.page_link()} (opens once, within a minute)", soft_wrap=True)
         if not console.is_terminal:  # a live view would only fill a file
             return _told(await stage.play(plan), console, stage)
         with Live(console=console, get_renderable=lambda: _picture(stage), refresh_per_second=REFRESH_PER_S):
