@@ -61,6 +61,11 @@ class Paths:
         return self.root / "connected.json"
 
     @property
+    def models(self) -> Path:
+        """The models that the provider told last, for programs that want a list of them."""
+        return self.root / "models.json"
+
+    @property
     def originals(self) -> Path:
         """Their settings as they were before."""
         return self.root / "originals"

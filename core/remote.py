@@ -100,12 +100,24 @@ def show(running: Running) -> Shown:
 
 
 def models(paths: Paths, key: str) -> dict[str, str]:
-    """The names of Anthropic's models that the accounts can serve, by id; empty when nobody can tell now."""
+    """The names of Anthropic's models that the accounts can serve, by id. As they were told last when nobody can tell.
+
+    Empty when nobody ever could.
+    """
+    running = find(paths)
+    listed = _listed(running, key) if running else {}
+    try:
+        if listed:
+            write_atomic(paths.models, msgspec.json.encode(listed))
+            return listed
+        return msgspec.json.decode(paths.models.read_bytes(), type=dict[str, str])
+    except (OSError, ValueError, RecursionError):
+        return listed
+
+
+def _listed(running: Running, key: str) -> dict[str, str]:
     import httpx  # noqa: PLC0415
 
-    running = find(paths)
-    if running is None:
-        return {}
     try:
         with _client(running, token=False) as client:
             headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}

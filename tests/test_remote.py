@@ -142,6 +142,34 @@ def test_a_stranger_on_the_port_is_not_believed_and_gets_no_token(paths: Paths, 
     assert sent == [""]
 
 
+def _provider(*answers: tuple[int, object]) -> Callable[[BaseHTTPRequestHandler], None]:
+    """An instance that asks a provider for its models, which answers so, time after time."""
+    left = list(answers)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        told = (200, {"pid": 7}) if handler.path == "/-/health" else left.pop(0)
+        _says(told[0], json.dumps(told[1]).encode())(handler)
+
+    return answer
+
+
+OPUS = {"data": [{"id": "claude-opus-6", "display_name": "Claude Opus 6"}, {"id": "claude-x"}]}
+LISTED = {"claude-opus-6": "Claude Opus 6", "claude-x": "claude-x"}
+
+
+def test_the_models_are_asked_for_and_those_of_last_time_told_when_nobody_answers(paths: Paths) -> None:
+    with _other(_provider((503, {}), (200, OPUS), (503, {}), (200, {"data": []}))) as (port, _):
+        remote.announce(paths, Running(pid=7, port=port, control_token="secret"))
+        assert [remote.models(paths, "tg-key") for _ in range(4)] == [{}, LISTED, LISTED, LISTED]
+    assert remote.models(paths, "tg-key") == LISTED, "nor does anything run"
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": 1}', b"[" * 5_000])
+def test_a_list_of_models_that_does_not_read_is_none(paths: Paths, content: bytes) -> None:
+    paths.models.write_bytes(content)
+    assert remote.models(paths, "tg-key") == {}
+
+
 def test_a_redirect_is_not_followed(paths: Paths) -> None:
     with (
         _other(_says(200, json.dumps({"pid": 7}).encode())) as (target, sent),
