@@ -107,9 +107,11 @@ def _abroad(folder: Path) -> Iterator[None]:
 
 
 def untranslated(text: str) -> str:
-    """What is left in English of something that was said."""
+    """What is left in English of something that was said. A name may have been cut in the middle."""
     for data in sorted(DATA, key=len, reverse=True):
         text = text.replace(data, "")
+        for size in range(len(data) - 1, 0, -1):
+            text = text.replace(f"{data[:size]}…", "")
     return "".join(re.findall("[A-Za-z]+", text))
 
 
