@@ -163,8 +163,8 @@ async def test_charts_follow_the_windows_width_and_the_colour_scheme(ada: Visito
     wide, light = int(await canvas.evaluate("canvas => canvas.width")), await painted(plot)
 
     await ada.page.emulate_media(color_scheme="dark")
+    await ada.page.wait_for_function("light => document.querySelector('.plot canvas').toDataURL() !== light", arg=light)
     await expect(canvas).to_have_js_property("width", wide)
-    assert await painted(plot) != light
     await ada.page.set_viewport_size({"width": 400, "height": 900})
 
     await ada.page.wait_for_function("wide => document.querySelector('.plot canvas').width < wide", arg=wide)
