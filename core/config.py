@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from core.errors import TidegateError
+from core.errors import UNREADABLE, TidegateError
 from core.files import move_aside, write_atomic
 from core.local_keys import PREFIX
 from core.model import Account, Settings
@@ -159,7 +159,7 @@ def _as_it_is(raw: bytes | None, path: Path) -> dict[str, Any]:
     try:
         _decode(raw)
         return msgspec.json.decode(raw, type=dict[str, Any])  # now also what this version does not know must read
-    except (ValueError, RecursionError) as exc:
+    except UNREADABLE as exc:
         log.warning("%s could not be read (%s) and is kept as %s", path, exc, move_aside(path))
         return {}
 
@@ -188,7 +188,7 @@ def _newer(raw: bytes, path: Path) -> str | None:
     """A sentence when the file is from a newer version, else None. Reads the version alone."""
     try:
         version = msgspec.json.decode(raw, type=_Versioned).version
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return None
     return (
         f"{path.name} is from a newer Tidegate (version {version}, this one writes {VERSION})"

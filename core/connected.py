@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import TidegateError
+from core.errors import UNREADABLE, TidegateError
 from core.files import OWNER_ONLY, OWNER_ONLY_DIR, Paths, write_atomic
 from core.local_keys import PREFIX
 
@@ -41,7 +41,7 @@ def records(paths: Paths) -> Mapping[str, Record]:
         return msgspec.json.decode(paths.connected.read_bytes(), type=dict[str, Record])
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as exc:
+    except (OSError, *UNREADABLE) as exc:
         raise TidegateError(
             f"{paths.connected} does not read: {exc}",
             f"The programs' own settings as they were are in {paths.originals}.",

@@ -22,7 +22,7 @@ from core import __version__, page, views
 from core.bus import Bus
 from core.commands import COMMANDS, Commands
 from core.doorbell import Shown
-from core.errors import NothingToDo, TidegateError, UsageError
+from core.errors import UNREADABLE, NothingToDo, TidegateError, UsageError
 from core.guard import PAGE_COOKIE, Caller
 from core.import_glance import arguments_for, here
 from core.metrics import CONTENT_TYPE as METRICS_TYPE
@@ -272,7 +272,7 @@ def _completed(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
 def _arguments(body: bytes) -> Mapping[str, Any]:
     try:
         return msgspec.json.decode(body or b"{}", type=dict[str, Any])
-    except (ValueError, RecursionError) as exc:
+    except UNREADABLE as exc:
         raise UsageError("The arguments are not a JSON object", f"{exc}.") from exc
 
 

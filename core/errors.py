@@ -3,6 +3,9 @@
 Menu, command line, control API and log all show `title` and `hint`, nothing else.
 """
 
+UNREADABLE = (ValueError, RecursionError)
+"""All that msgspec and json raise on bytes from outside: no JSON, of another shape, no UTF-8; nested without end."""
+
 
 class TidegateError(Exception):
     """Something failed: `title` says what, `hint` what the person can do about it."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from core import history_samples
+from core.errors import UNREADABLE
 from core.event_wording import Happening
 from core.history_file import NewerError, connect, in_memory, move_database_aside, transaction
 from core.history_samples import SampleRow, WindowKey
@@ -364,7 +365,7 @@ def _decoded(rows: Iterable[tuple[bytes]], kind: type[T]) -> Iterator[T]:
     for (json,) in rows:
         try:
             yield msgspec.json.decode(json, type=kind)
-        except (ValueError, RecursionError) as exc:
+        except UNREADABLE as exc:
             log.warning("A saved %s does not read and is left out: %s", kind.__name__, exc)
 
 

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.errors import SignInFailed
+from core.errors import UNREADABLE, SignInFailed
 from core.model import AccountKind, Endpoints, Identity
 from core.providers.anthropic import OAUTH_BETA
-from core.providers.base import UNREADABLE
 
 if TYPE_CHECKING:
     import httpx

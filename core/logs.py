@@ -20,7 +20,7 @@ from datetime import datetime
 
 import msgspec
 
-from core.errors import UsageError
+from core.errors import UNREADABLE, UsageError
 from core.files import OWNER_ONLY, Paths
 from core.redaction import without_secrets
 
@@ -151,7 +151,7 @@ def _begun(line: str) -> Entry | None:
     if line.startswith("{"):
         try:
             return msgspec.json.decode(line, type=Entry)
-        except (ValueError, RecursionError):
+        except UNREADABLE:
             return None
     match = _LINE.fullmatch(line)
     if match is None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from core.errors import SignInFailed
+from core.errors import UNREADABLE, SignInFailed
 from core.model import Endpoints, Identity, OAuthTokens
 
 # The public client of Anthropic's PKCE flow; it has no secret (seen 2026-07).
@@ -261,7 +261,7 @@ def _seconds(retry_after: str | None) -> float | None:
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.errors import SignInFailed
+from core.errors import UNREADABLE, SignInFailed
 from core.model import Endpoints, Identity
 from core.policy.plan import name_of
 from core.providers.anthropic import OAUTH_BETA
-from core.providers.base import UNREADABLE
 
 if TYPE_CHECKING:
     import httpx

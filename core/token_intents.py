@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 import anyio.to_thread
 import msgspec
 
+from core.errors import UNREADABLE
 from core.files import Paths, write_atomic
 from core.model import AccountId, Credential, OAuthTokens
 
@@ -64,7 +65,7 @@ class Intents:
 def _read(path: Path) -> _Intent | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Intent)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, *UNREADABLE):
         return None
 
 

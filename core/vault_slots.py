@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from core.errors import VaultError
+from core.errors import UNREADABLE, VaultError
 from core.model import ApiKey, Credential, OAuthTokens
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def _decode(text: str) -> Stored | None:
     """The credential in `text`; None when the text is damaged or not ours."""
     try:
         record = msgspec.json.decode(text, type=_Record)
-    except (ValueError, RecursionError):  # what msgspec raises for bad JSON, wrong types, broken UTF-8 and deep nesting
+    except UNREADABLE:
         return None
     credential = record.api_key or record.oauth
     if credential is None or record.sha != _checksum(record):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from core.errors import UNREADABLE
 from core.imports.found import Found, Problem
 from core.model import AccountKind, Identity
 
@@ -32,7 +33,7 @@ def decoded(raw: bytes) -> object:
     """JSON, with or without a byte order mark. Raises Malformed."""
     try:
         return msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except UNREADABLE as exc:
         raise Malformed("it is not valid JSON") from exc
 
 

@@ -11,15 +11,13 @@ from typing import Protocol
 
 import msgspec
 
+from core.errors import UNREADABLE
 from core.model import AccountKind, Endpoints, ExtraUsage, Outcome, QuotaWindow, Request, RequestRefused, UpstreamFailed
 from core.providers.coding import decoded
 from core.providers.headers import HeaderLine, Headers
 
 ERROR_BODY_BYTES = 64 * 1024
 """How much of an error is read: the providers' own are below 2 KiB, the rest are pages of some edge server."""
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""All that msgspec raises on bytes from outside: no JSON, JSON of another shape, no UTF-8, nested without end."""
 
 _MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138; as milliseconds 1973
 _SANE_AHEAD_S = 400 * 86_400  # no quota is longer than a year; what lies further ahead is a mistake

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from core.errors import UNREADABLE
 from core.model import ClientKind, ModelFamily, ProviderName, Request, SessionId
-from core.providers.base import UNREADABLE
 from core.providers.headers import Headers
 
 _SESSION_HEADERS_LAST = (b"x-opencode-session", b"x-session-affinity", b"x-session-id")

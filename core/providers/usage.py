@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from core.errors import UNREADABLE
 from core.model import Usage
-from core.providers.base import UNREADABLE
 
 _T = TypeVar("_T")
 
