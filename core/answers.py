@@ -3,7 +3,9 @@
 A shape grows: what is there keeps its name and its meaning. One with a secret keeps it out of its `repr`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -143,6 +145,12 @@ class Tally(msgspec.Struct, frozen=True):
         """All of them."""
         return self.input + self.output + self.cache_read + self.cache_write
 
+    @property
+    def from_cache(self) -> float | None:
+        """Which share of what was read came from prompt caches; None when nothing was read."""
+        read = self.input + self.cache_read + self.cache_write
+        return self.cache_read / read if read else None
+
 
 class UsedBy(Tally, frozen=True):
     """What one account used of one model. `account` is empty when nobody served, or it was removed."""
@@ -182,6 +190,10 @@ class UsageReport(msgspec.Struct, frozen=True):
     """The most tokens first; together their spans are `spans`."""
 
 
+Points = Sequence[tuple[float, float | None]]
+"""Times, the oldest first, and the share from then on; None where it is not known."""
+
+
 class Curve(msgspec.Struct, frozen=True):
     """The course of one quota window of one account.
 
@@ -194,6 +206,21 @@ class Curve(msgspec.Struct, frozen=True):
     family: model.ModelFamily | None
     points: tuple[tuple[float, float | None], ...]
     """The oldest first. Where there were more readings than a chart can show: the highest of each span."""
+
+
+def highest(points: Points, since_at: float, at: float, cells: int) -> list[float | None]:
+    """The highest share in each of so many spans of the same length; None where none was known."""
+    found: list[float | None] = [None] * cells
+    ends = [*(after_at for _, (after_at, _) in pairwise(points)), at]
+    for (began_at, share), end_at in zip(points, ends, strict=True):
+        if share is None:
+            continue
+        first, last = (
+            min(cells - 1, int((moment - since_at) / (at - since_at) * cells)) for moment in (began_at, end_at)
+        )
+        for cell in range(first, last + 1):
+            found[cell] = max(share, found[cell] or 0.0)
+    return found
 
 
 class QuotaReport(msgspec.Struct, frozen=True):

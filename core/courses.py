@@ -8,12 +8,11 @@ from typing import Protocol
 import anyio.to_thread
 
 from core.answers import Curve, QuotaReport
-from core.errors import UsageError
 from core.history_samples import SampleRow, WindowKey
 from core.model import Move, Pool, QuotaWindow
 from core.orders import RecountQuota
 from core.policy import timing
-from core.telling import label_of
+from core.telling import heed_most, label_of
 
 MOST_DAYS = 35
 MOST_MOVES = 200
@@ -39,8 +38,7 @@ class Readings(Protocol):
 
 async def quota_report(past: Readings, pool: Pool, order: RecountQuota, now: float) -> QuotaReport:
     """The course of every window of the accounts that are here. Raises UsageError when that is too long ago."""
-    if not 1 <= order.days <= MOST_DAYS:
-        raise UsageError(f"{order.days} days cannot be told", f"Say a number from 1 to {MOST_DAYS}.")
+    heed_most(order.days, MOST_DAYS, "days")
     since_at = now - order.days * _DAY_S
     places = {state.account.id: place for place, state in enumerate(pool.accounts)}
     known = (key for key in await past.sampled() if key.account in places)

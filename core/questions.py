@@ -7,12 +7,11 @@ import anyio.to_thread
 
 from core.answers import Explanation, LogEntry, LogReport, QuotaReport, Recounted, RequestsReport, UsageReport
 from core.courses import Readings, quota_report
-from core.errors import UsageError
 from core.log_reading import TROUBLES
 from core.logs import Entry
 from core.model import Pool
 from core.orders import Explain, Recount, RecountLog, RecountQuota, RecountRequests, RecountUsage
-from core.telling import Recent, Requested, explanation, recounted, requests_report
+from core.telling import Recent, Requested, explanation, heed_most, recounted, requests_report
 from core.usage import Ledger, used
 
 MOST_LOGGED = 1_000
@@ -59,8 +58,7 @@ class Questions:
 
     async def log(self, order: RecountLog) -> LogReport:
         """The end of the log. Raises UsageError when that is too much to tell."""
-        if not 1 <= order.limit <= MOST_LOGGED:
-            raise UsageError(f"{order.limit} entries cannot be told", f"Say a number from 1 to {MOST_LOGGED}.")
+        heed_most(order.limit, MOST_LOGGED, "entries")
         entries = await anyio.to_thread.run_sync(self._read_log, order.limit, TROUBLES if order.level else ())
         told = (LogEntry(entry.at, entry.level, entry.request, entry.text) for entry in entries)
         return LogReport(self._now(), tuple(told))

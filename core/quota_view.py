@@ -1,13 +1,10 @@
 """How full the quota windows were, in a terminal: a row of cells for each, the higher the fuller."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.answers import Curve, QuotaReport
+from core.answers import Curve, QuotaReport, highest
 from core.model import QuotaWindow
 from core.terminal import LEVEL_STYLES, speaks_unicode
 from core.wording import clock_time, level, percent, plain, window_name
@@ -62,18 +59,3 @@ def _chart(curve: Curve, report: QuotaReport, cells: int, signs: str) -> Text:
         sign = _NOT_KNOWN if share is None else signs[max(0, min(len(signs) - 1, int(share * len(signs))))]
         chart.append(sign, LEVEL_STYLES[level(share)])
     return chart
-
-
-def highest(points: Sequence[tuple[float, float | None]], since_at: float, at: float, cells: int) -> list[float | None]:
-    """The highest share in each of so many spans of the same length; None where none was known."""
-    found: list[float | None] = [None] * cells
-    ends = [*(after_at for _, (after_at, _) in pairwise(points)), at]
-    for (began_at, share), end_at in zip(points, ends, strict=True):
-        if share is None:
-            continue
-        first, last = (
-            min(cells - 1, int((moment - since_at) / (at - since_at) * cells)) for moment in (began_at, end_at)
-        )
-        for cell in range(first, last + 1):
-            found[cell] = max(share, found[cell] or 0.0)
-    return found

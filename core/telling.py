@@ -74,8 +74,7 @@ def _line(pool: Pool, provider: ProviderName, order: Explain, now: float) -> Lin
 
 async def recounted(past: Recent, pool: Pool, order: Recount, now: float) -> Recounted:
     """What happened lately. Raises UsageError when that is too much to tell."""
-    if not 1 <= order.limit <= MOST_RECOUNTED:
-        raise UsageError(f"{order.limit} things cannot be told", f"Say a number from 1 to {MOST_RECOUNTED}.")
+    heed_most(order.limit, MOST_RECOUNTED, "things")
 
     def label(id_: AccountId) -> str:
         return label_of(pool, id_)
@@ -111,8 +110,7 @@ def _labels(event: Happening, label: Callable[[AccountId], str]) -> tuple[str, .
 
 async def requests_report(past: Requested, pool: Pool, order: RecountRequests, now: float) -> RequestsReport:
     """The last requests. Raises UsageError when they are too many to tell."""
-    if not 1 <= order.limit <= MOST_RECOUNTED:
-        raise UsageError(f"{order.limit} requests cannot be told", f"Say a number from 1 to {MOST_RECOUNTED}.")
+    heed_most(order.limit, MOST_RECOUNTED, "requests")
     rows = await past.requests(order.limit)
     return RequestsReport(now, tuple(_entry(row, pool) for row in rows))
 
@@ -135,6 +133,12 @@ def _entry(row: RequestRow, pool: Pool) -> RequestEntry:
         duration_s=row.duration_s,
         first_byte_s=row.first_byte_s,
     )
+
+
+def heed_most(number: int, most: int, what: str) -> None:
+    """Raises UsageError when somebody wants to be told of no `what`, or of more than there is an answer to."""
+    if not 1 <= number <= most:
+        raise UsageError(f"{number} {what} cannot be told", f"Say a number from 1 to {most}.")
 
 
 def label_of(pool: Pool, id_: AccountId) -> str:

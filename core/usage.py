@@ -7,11 +7,10 @@ from typing import Protocol
 from msgspec.structs import asdict
 
 from core.answers import Tally, UsageReport, UsedBy, UsedIn, UsedOver
-from core.errors import UsageError
 from core.history import Spent
 from core.model import AccountId, Pool
 from core.orders import RecountUsage
-from core.telling import label_of
+from core.telling import heed_most, label_of
 
 MOST_DAYS = 366
 NOBODY = "nobody"
@@ -30,8 +29,7 @@ class Ledger(Protocol):
 
 async def used(ledger: Ledger, pool: Pool, order: RecountUsage, now: float) -> UsageReport:
     """What was used lately. Raises UsageError when that is too long ago."""
-    if not 1 <= order.days <= MOST_DAYS:
-        raise UsageError(f"{order.days} days cannot be told", f"Say a number from 1 to {MOST_DAYS}.")
+    heed_most(order.days, MOST_DAYS, "days")
     span_s = _HOUR_S if order.days <= HOURS_UP_TO_DAYS else _DAY_S
     since_at = now - order.days * _DAY_S
     spent = await ledger.spent(since_at, span_s, time.localtime(now).tm_gmtoff)

@@ -51,8 +51,7 @@ def _table(report: UsageReport) -> Table:
 
 def _cells(tally: Tally) -> tuple[str, ...]:
     """The numbers of a row; the last is the share of what was read that prompt caches had."""
-    read = tally.input + tally.cache_read + tally.cache_write
-    share = percent(tally.cache_read / read) if read else ""
+    share = "" if tally.from_cache is None else percent(tally.from_cache)
     counts = (tally.requests, tally.input, tally.output, tally.cache_read, tally.cache_write)
     return (*map(short, counts), share)
 

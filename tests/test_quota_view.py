@@ -5,7 +5,7 @@ from rich.console import Console
 
 from core.answers import Curve, QuotaReport
 from core.model import AccountId, ModelFamily
-from core.quota_view import highest, show_courses
+from core.quota_view import show_courses
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 NOON = 1_763_035_200.0
@@ -33,24 +33,6 @@ REPORT = QuotaReport(
 def shown(capsys: pytest.CaptureFixture[str], report: QuotaReport = REPORT, width: int = 60) -> list[str]:
     show_courses(report, Console(width=width, highlight=False, no_color=True))
     return capsys.readouterr().out.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("points", "cells"),
-    [
-        ([(0, 0.5)], [0.5, 0.5, 0.5, 0.5]),
-        ([(7, 0.5)], [None, 0.5, 0.5, 0.5]),
-        ([(0, 0.5), (6, None), (12, 0.2)], [0.5, 0.5, 0.2, 0.2]),
-        ([(0, 0.5), (5, None), (13, 0.2)], [0.5, None, 0.2, 0.2]),
-        ([(1, 0.3), (2, 0.9), (3, 0.1)], [0.9, 0.1, 0.1, 0.1]),
-        ([(24, 0.4)], [None, None, None, 0.4]),
-        ([(0, 0.0)], [0.0, 0.0, 0.0, 0.0]),
-    ],
-)
-def test_each_cell_has_the_highest_that_was_known_in_it(
-    points: list[tuple[float, float | None]], cells: list[float | None]
-) -> None:
-    assert highest(points, 0, 24, 4) == cells
 
 
 def test_every_window_has_a_row_and_every_account_its_label_once(capsys: pytest.CaptureFixture[str]) -> None:

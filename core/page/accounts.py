@@ -22,7 +22,7 @@ from core.model import (
     Strategy,
     WindowView,
 )
-from core.page.parts import attributes, move
+from core.page.parts import attributes, inside, move
 from core.wording import (
     FAILOVER_OFF_TEXT,
     KIND_NAMES,
@@ -98,11 +98,8 @@ def _program(switch: Switch, name: str) -> str:
 
 def _strategies(current: Strategy) -> str:
     """Who goes first, to choose from. An option's value is its order."""
-    options = "".join(
-        f"<option {attributes({'value': _order(Deed(name, 'strategy', {'name': name}))})}"
-        f"{' selected' if name is current else ''}>{escape(f'{name}: {words}')}</option>"
-        for name, words in STRATEGY_WORDS.items()
-    )
+    orders = {name: _order(Deed(name, "strategy", {"name": name})) for name in STRATEGY_WORDS}
+    options = inside({orders[name]: f"{name}: {words}" for name, words in STRATEGY_WORDS.items()}, orders[current])
     return f'<label for="strategy">Strategy</label> <select id="strategy">{options}</select>'
 
 

@@ -4,7 +4,6 @@ What a script draws stands in `data-plot`, as JSON; the same is told by a summar
 drawing does not reach.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -12,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 
-from core.answers import Curve, QuotaReport, Tally, UsageReport
+from core.answers import Curve, Points, QuotaReport, Tally, UsageReport, highest
 from core.model import Move, QuotaWindow
 from core.page.parts import attributes, move, table
 from core.wording import clock_time, percent, tokens_text, window_name
@@ -31,8 +30,6 @@ _MODELS = 5
 """So many models have a colour and a pattern of their own; the others are added up."""
 _CACHED = "Read from prompt caches"
 
-_Points = Sequence[tuple[float, float | None]]
-
 
 @dataclass(frozen=True, slots=True)
 class _Line:
@@ -41,7 +38,7 @@ class _Line:
     label: str
     style: int
     """Which colour and dashes."""
-    points: _Points
+    points: Points
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +167,8 @@ def _course(line: _Line) -> str:
 def _highest(lines: Sequence[_Line], quota: QuotaReport, rows: int) -> list[tuple[float, list[float | None]]]:
     """For each part of the time, the oldest first: when it began, and the highest share of each line in it."""
     span_s = (quota.at - quota.since_at) / rows
-    begun = [quota.since_at + row * span_s for row in range(rows)]
-    return [(at, [_highest_of(line.points, at, at + span_s) for line in lines]) for at in begun]
-
-
-def _highest_of(points: _Points, from_at: float, to_at: float) -> float | None:
-    """Also what began earlier and still was."""
-    first = max(0, bisect_left(points, from_at, key=lambda point: point[0]) - 1)
-    last = bisect_left(points, to_at, key=lambda point: point[0])
-    return max((share for _, share in points[first:last] if share is not None), default=None)
+    columns = [highest(line.points, quota.since_at, quota.at, rows) for line in lines]
+    return [(quota.since_at + row * span_s, [column[row] for column in columns]) for row in range(rows)]
 
 
 def _failovers(quota: QuotaReport) -> str:
@@ -208,10 +198,10 @@ def _tokens(usage: UsageReport) -> str:
     legend = [(style, name, tokens_text(sum(stacks[style]))) for style, name in enumerate(series)]
     said = f"{tokens_text(usage.total.tokens)} tokens of {usage.total.requests} requests"
     whole = [_sum(spans) for spans in zip(*series.values(), strict=True)]
-    shares = [_from_cache(tally) for tally in whole]
+    shares = [tally.from_cache for tally in whole]
     course = (*zip(starts, shares, strict=True), (usage.at, shares[-1]))
     share = _Lines(usage.since_at, usage.at, (_Line(_CACHED, 0, course),))
-    from_cache = percent(_from_cache(usage.total))
+    from_cache = percent(usage.total.from_cache)
     cached = f"{from_cache} of all tokens that were read came from prompt caches"
     rows = [
         (clock_time(start, usage.at), *(tokens_text(stack[place]) for stack in stacks), percent(shares[place]))
@@ -254,9 +244,3 @@ def _sum(tallies: Sequence[Tally]) -> Tally:
         cache_read=sum(tally.cache_read for tally in tallies),
         cache_write=sum(tally.cache_write for tally in tallies),
     )
-
-
-def _from_cache(tally: Tally) -> float | None:
-    """Which share of what was read came from a prompt cache; None when nothing was read."""
-    read = tally.input + tally.cache_read + tally.cache_write
-    return tally.cache_read / read if read else None

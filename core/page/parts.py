@@ -28,12 +28,16 @@ def move(happened: Move, now: float) -> str:
 
 def chosen(id_: str, name: str, label: str, options: Mapping[str, str], value: str) -> str:
     """A choice of one, by its options' values and what they are called."""
-    inside = "".join(
+    named = attributes({"id": id_, "name": name})
+    return f'<label for="{id_}">{escape(label)}</label> <select {named}>{inside(options, value)}</select>'
+
+
+def inside(options: Mapping[str, str], value: str) -> str:
+    """The options of a choice, by their values and what they are called; `value` is the present one."""
+    return "".join(
         f"<option {attributes({'value': key})}{' selected' if key == value else ''}>{escape(said)}</option>"
         for key, said in options.items()
     )
-    named = attributes({"id": id_, "name": name})
-    return f'<label for="{id_}">{escape(label)}</label> <select {named}>{inside}</select>'
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from html import escape
 
-from core.page.parts import attributes
+from core.page.parts import attributes, inside
 from core.settings import DESCRIPTIONS, LOG_LEVELS
 from core.wording import STRATEGY_WORDS
 
@@ -46,15 +46,8 @@ def _setting(key: str, label: str, text: str) -> str:
         drawn = f'<input type="checkbox" {attributes(field)}{" checked" if text == "on" else ""}>'
         return f'<div class="setting switch">{drawn}{named}{about}{error}</div>'
     if key in _CHOICES:
-        drawn = f"<select {attributes(field)}>{_options(key, text)}</select>"
+        drawn = f"<select {attributes(field)}>{inside(_CHOICES[key](), text)}</select>"
     else:
         typed = attributes(field | {"value": text, "autocomplete": "off", "spellcheck": "false"})
         drawn = f"<input {typed}>"
     return f'<div class="setting">{named}{drawn}{about}{error}</div>'
-
-
-def _options(key: str, text: str) -> str:
-    return "".join(
-        f"<option {attributes({'value': value})}{' selected' if value == text else ''}>{escape(said)}</option>"
-        for value, said in _CHOICES[key]().items()
-    )
