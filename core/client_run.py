@@ -18,13 +18,13 @@ TRY_S = 2.0
 
 def tried(offered: Offered) -> str:
     """What keeps the address from answering to this key, in words; empty when it does."""
-    import ssl  # noqa: PLC0415 - most callers have no need of them
+    import httpx  # noqa: PLC0415 - most callers have no need of them
 
-    import httpx  # noqa: PLC0415
+    from core import trust  # noqa: PLC0415
 
-    key, plain = {"x-api-key": offered.key}, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and soon made
+    key, verify = {"x-api-key": offered.key}, trust.unused()
     try:
-        answer = httpx.head(f"{offered.address}/", headers=key, timeout=TRY_S, trust_env=False, verify=plain)
+        answer = httpx.head(f"{offered.address}/", headers=key, timeout=TRY_S, trust_env=False, verify=verify)
     except (httpx.HTTPError, httpx.InvalidURL):
         return f"Nothing answers at {offered.address} yet. Start Tidegate: `tidegate`, or `tidegate serve`."
     return "" if answer.is_success else f"{offered.address} does not take the key: another Tidegate listens there."

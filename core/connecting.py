@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.client_run import tried
-from core.clients import CLIENTS, VARIABLES, Client, Offered, additions, entry, places
+from core.clients import CLIENTS, VARIABLES, Client, Offered, additions, belonging, entry, places
 from core.clients.base import Form, Setting
 from core.config import new_local_key
 from core.connected import (
@@ -125,7 +125,7 @@ def plan(paths: Paths, name: str, where: Where, offered: Offered) -> Plan:
     text, record = read(file), records(paths).get(name)
     if record and Path(record.file) != file:
         if Path(record.file).exists():  # its own settings would be lost
-            program = next(program for program in CLIENTS if name in {program, *additions(program).values()})
+            program = next(program for program in CLIENTS if name in belonging(program))
             raise TidegateError(f"{client.name} is connected by {record.file}", f"First: tidegate undo {program}")
         record = None
     with readable(file):

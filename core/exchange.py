@@ -129,8 +129,9 @@ class Answer:
         if self._left and not self._head_only:
             self.abort()  # fewer bytes than promised: never let it look whole
             return
-        self._head += b"0\r\n\r\n" if self._chunked and not self._head_only else b""
         self.flush()
+        if self._chunked and not self._head_only:
+            self._connection.write(b"0\r\n\r\n")
         self._finished()
 
     def abort(self) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from core import __version__
 from core.doorbell import Shown
-from core.errors import NothingToDo, TidegateError, UsageError
+from core.errors import UNREADABLE, NothingToDo, TidegateError, UsageError
 from core.files import Paths, write_atomic
 from core.model import Snapshot
 
@@ -75,14 +75,14 @@ def find(paths: Paths) -> Running | None:
     """The instance that uses `paths`, None when there is none. What a crashed one left behind is not believed."""
     try:
         running = msgspec.json.decode(paths.running.read_bytes(), type=Running)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, *UNREADABLE):
         return None
     import httpx  # noqa: PLC0415 - the running instance imports this module and needs none of it
 
     try:
         with _client(running, token=False) as client:
             health = client.get("/-/health", timeout=CONNECT_S).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+    except (httpx.HTTPError, httpx.InvalidURL, *UNREADABLE):
         return None
     return running if isinstance(health, dict) and health.get("pid") == running.pid else None
 
@@ -111,7 +111,7 @@ def models(paths: Paths, key: str) -> dict[str, str]:
             write_atomic(paths.models, msgspec.json.encode(listed))
             return listed
         return msgspec.json.decode(paths.models.read_bytes(), type=dict[str, str])
-    except (OSError, ValueError, RecursionError):
+    except (OSError, *UNREADABLE):
         return listed
 
 
@@ -123,7 +123,7 @@ def _listed(running: Running, key: str) -> dict[str, str]:
             headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
             answer = client.get("/v1/models?limit=1000", headers=headers, timeout=MODELS_S)
         listed = msgspec.json.decode(answer.content, type=_Models) if answer.is_success else _Models()
-    except (httpx.HTTPError, ValueError, RecursionError):
+    except (httpx.HTTPError, *UNREADABLE):
         return {}
     return {model.id: model.display_name or model.id for model in listed.data}
 
@@ -152,13 +152,13 @@ def events(running: Running) -> Iterator[Snapshot]:
 
 
 def _client(running: Running, *, token: bool = True, silence_s: float = ANSWER_S) -> "httpx.Client":
-    import ssl  # noqa: PLC0415
-
     import httpx  # noqa: PLC0415
+
+    from core import trust  # noqa: PLC0415
 
     return httpx.Client(
         base_url=running.address,
-        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # never used; the usual one takes 50 ms to make
+        verify=trust.unused(),
         headers={"authorization": f"Bearer {running.control_token}"} if token else {},
         timeout=httpx.Timeout(CONNECT_S, read=silence_s),
         trust_env=False,  # no proxy stands between two programs of one machine

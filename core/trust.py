@@ -29,6 +29,11 @@ def context() -> ssl.SSLContext:
     return made
 
 
+def unused() -> ssl.SSLContext:
+    """For a client that never speaks TLS, to a Tidegate on this machine: httpx by itself would make a whole one."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def _bundle() -> str | None:
     """The bundle to read; None where OpenSSL knows the place, which environment variables may name."""
     known = ssl.get_default_verify_paths()

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.clients import CLIENTS, Client, Offered, additions, entry
+from core.clients import CLIENTS, Client, Offered, belonging, entry
 from core.clients.base import Form, Setting
 from core.connected import Record, forget, original, our_key, read, readable, records, text_sha256, value_sha256
 from core.errors import NothingToDo, TidegateError
@@ -24,8 +24,8 @@ def undo(paths: Paths, name: str) -> tuple[str, ...]:
     Raises NothingToDo when it is not connected, TidegateError when its file cannot be read or written: then it stays
     connected.
     """
-    belonging = {name, *additions(name).values()}
-    names = [known for known in reversed(list(records(paths))) if known in belonging]
+    its = belonging(name)
+    names = [known for known in reversed(list(records(paths))) if known in its]
     if not names:
         raise NothingToDo(f"{CLIENTS[name].name if name in CLIENTS else name} is not connected")
     return tuple(said for known in names for said in undo_entry(paths, known))

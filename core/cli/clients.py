@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.cli.base import Session, as_json, print_json
-from core.clients import CLIENTS, Offered, additions, entry, places, printed
+from core.clients import CLIENTS, Offered, belonging, entry, places, printed
 from core.errors import NothingToDo, TidegateError, UsageError
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def undo(session: Session, client: str | None) -> None:
     from core.wording import plain  # noqa: PLC0415
 
     known = connected.records(session.paths)
-    names = [name for name in CLIENTS if {name, *additions(name).values()} & known.keys()]
+    names = [name for name in CLIENTS if belonging(name) & known.keys()]
     names = names if client is None else [client]
     if not names:
         raise NothingToDo("No program is connected", "See `tidegate connect`.")

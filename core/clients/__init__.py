@@ -48,6 +48,11 @@ def additions(name: str) -> Mapping[str, str]:
     return {added.removeprefix(f"{name}-"): added for added in ADDITIONS if added.startswith(f"{name}-")}
 
 
+def belonging(name: str) -> frozenset[str]:
+    """The names of a program's entries: its own, and those of all that can be added to it."""
+    return frozenset({name, *additions(name).values()})
+
+
 def places(client: Client, home: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Where the settings may be; those whose folder is not known are left out."""
     known = folders(home, environ, VARIABLES)

@@ -207,9 +207,8 @@ def _skew_s(endpoints: Endpoints) -> float | None:
     """How far our clock is ahead of the first provider's that tells. The question Claude Code asks to warm up."""
     import httpx  # noqa: PLC0415 - slow to load
 
-    plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for url in (f"{endpoints.anthropic_api_url}/api/hello", endpoints.opencode_go_url):
-        verify = trust.context() if url.startswith("https:") else plain
+        verify = trust.context() if url.startswith("https:") else trust.unused()
         try:
             answer = httpx.head(url, verify=verify, timeout=REACH_S, trust_env=False)
             return time.time() - parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
