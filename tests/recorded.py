@@ -4,8 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.providers.headers import Headers
+from core.providers.sse import Dialect
 
 _WIRE = Path(__file__).parent / "wire"
+STREAMS = {
+    "anthropic-stream-tool-use.sse": Dialect.MESSAGES,
+    "anthropic-stream-overloaded.sse": Dialect.MESSAGES,
+    "openai-chat.sse": Dialect.CHAT,
+    "openai-responses.sse": Dialect.RESPONSES,
+}
+"""The streams, each in its dialect."""
 
 
 @dataclass(frozen=True)

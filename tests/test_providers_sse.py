@@ -5,21 +5,20 @@ import itertools
 import json
 import sys
 import zlib
-from collections.abc import Callable
 
-import brotli
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.model import ProviderName, Usage
 from core.providers.sse import EVENT_BYTES, Dialect, Tap, dialect_of
-from tests.recorded import content
+from tests.codings import CODINGS
+from tests.recorded import STREAMS, content
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    pass
 else:
-    from backports import zstd
+    pass
 
 DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{}}\n\n'
 START = b'event: content_block_start\ndata: {"type":"content_block_start","index":0}\n\n'
@@ -261,24 +260,6 @@ def test_a_coding_that_breaks_leaves_what_was_known() -> None:
 # --- any cutting -----------------------------------------------------------------------------------
 
 
-def raw_deflate(stream: bytes) -> bytes:
-    deflate = zlib.compressobj(wbits=-15)
-    return deflate.compress(stream) + deflate.flush()
-
-
-CODINGS: dict[bytes | None, Callable[[bytes], bytes]] = {
-    None: bytes,
-    b"gzip": gzip.compress,
-    b"deflate": raw_deflate,
-    b"br": brotli.compress,
-    b"zstd": zstd.compress,
-}
-RECORDED = {
-    "anthropic-stream-tool-use.sse": Dialect.MESSAGES,
-    "anthropic-stream-overloaded.sse": Dialect.MESSAGES,
-    "openai-chat.sse": Dialect.CHAT,
-    "openai-responses.sse": Dialect.RESPONSES,
-}
 PIECES = st.sampled_from(
     [
         START,
@@ -304,7 +285,7 @@ PIECES = st.sampled_from(
 CUTS = st.lists(st.integers(0, 5000), max_size=12)
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 @settings(max_examples=40, deadline=None)  # the streams are many, the machine may be busy
@@ -313,15 +294,15 @@ def test_any_cutting_of_a_recorded_stream_is_the_same(
     name: str, coding: bytes | None, line_end: bytes, cuts: list[int]
 ) -> None:
     stream = CODINGS[coding](content(name).replace(b"\n", line_end))
-    whole = fed(RECORDED[name], stream, coding=coding)
+    whole = fed(STREAMS[name], stream, coding=coding)
     assert whole.started or whole.error
-    assert known(fed(RECORDED[name], *cut(stream, cuts), coding=coding)) == known(whole)
+    assert known(fed(STREAMS[name], *cut(stream, cuts), coding=coding)) == known(whole)
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", STREAMS)
 def test_byte_by_byte_is_the_same(name: str) -> None:
     stream = content(name)
-    assert known(fed(RECORDED[name], *(bytes([byte]) for byte in stream))) == known(fed(RECORDED[name], stream))
+    assert known(fed(STREAMS[name], *(bytes([byte]) for byte in stream))) == known(fed(STREAMS[name], stream))
 
 
 @pytest.mark.parametrize("dialect", Dialect)

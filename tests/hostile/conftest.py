@@ -2,8 +2,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.crash.figures import Tell
+from tests.crash.conftest import tell
 from tests.hostile.recorder import Recorder, recording
+
+__all__ = ["anyio_backend", "recorder", "tell"]
 
 
 @pytest.fixture(scope="module")
@@ -16,14 +18,3 @@ def anyio_backend() -> str:
 async def recorder() -> AsyncIterator[Recorder]:
     async with recording() as recorder:
         yield recorder
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """Print although pytest captures: figures are what the long tests are run for."""
-
-    def print_it(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}", flush=True)
-
-    return print_it

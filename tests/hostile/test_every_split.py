@@ -1,45 +1,18 @@
 """T09: every recorded stream, in every coding, in every cut in two, byte by byte, and ended after every byte."""
 
-import gzip
-import sys
-import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-import brotli
 import pytest
 
 from core.providers.sse import Dialect, Tap
+from tests.codings import CODINGS
 from tests.hostile.scene import Scene, before
 from tests.raw import Client, Peer, played
-from tests.recorded import content
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from tests.recorded import STREAMS, content
 
 pytestmark = pytest.mark.anyio
 
-
-def deflated(stream: bytes) -> bytes:
-    deflate = zlib.compressobj(wbits=-15)
-    return deflate.compress(stream) + deflate.flush()
-
-
-CODINGS: dict[bytes | None, Callable[[bytes], bytes]] = {
-    None: bytes,
-    b"gzip": gzip.compress,
-    b"deflate": deflated,
-    b"br": brotli.compress,
-    b"zstd": zstd.compress,
-}
-STREAMS = {
-    "anthropic-stream-tool-use.sse": Dialect.MESSAGES,
-    "anthropic-stream-overloaded.sse": Dialect.MESSAGES,
-    "openai-chat.sse": Dialect.CHAT,
-    "openai-responses.sse": Dialect.RESPONSES,
-}
 ENDS = {Dialect.MESSAGES: b"message_stop", Dialect.CHAT: b"[DONE]", Dialect.RESPONSES: b"response.completed"}
 
 
