@@ -11,6 +11,9 @@ from core.files import OWNER_ONLY, move_aside
 
 SCHEMA_VERSION = 3
 _BUSY_TIMEOUT_S = 5.0
+_CACHE_KIB = 512
+"""Kept in memory of the file; a sort takes a MiB. With SQLite's own 2,000 both take two, and no question about 100,000
+requests is answered sooner, because the system has the file in memory anyway (2026-11: 1.8 MiB less)."""
 
 _FIRST = """
 CREATE TABLE requests (
@@ -49,6 +52,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return _prepared(database)
     except BaseException:
         database.close()

@@ -101,6 +101,12 @@ def test_a_database_that_is_not_what_it_says_is_refused(
         connect(path)
 
 
+def test_little_of_a_large_history_is_kept_in_memory(path: Path) -> None:
+    with contextlib.closing(connect(path)) as database:
+        ((pages,),) = database.execute("PRAGMA cache_size").fetchall()
+    assert pages == -512, "negative: KiB"
+
+
 def test_what_belongs_to_a_database_goes_aside_with_it(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).write_text(ending)
