@@ -21,6 +21,7 @@ from tests.fakes import ASK, VERSION
 from tests.raw import Client
 from tests.soak.answers import Dialect, Verdict, judged
 from tests.soak.ledger import Ledger
+from tests.soak.weather import no_slowness
 
 UNANSWERED_S = 75.0
 """Two holds of 20 s, three attempts and every stall of the weather fit in; what takes longer was forgotten."""
@@ -170,6 +171,7 @@ async def slow_reader(town: Town) -> None:
     while True:
         client = await town.connected(SMALL_BUFFER)
         usual = town.sim.pieces, town.sim.gap_s
+        no_slowness(town.sim)
         # For the requests of this moment; others ask for fewer tokens, so that theirs become no longer.
         town.sim.pieces, town.sim.gap_s = LONG_PIECES, 0.0
         asking = asyncio.create_task(_asked(town, client, "slow reader", kind))

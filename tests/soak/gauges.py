@@ -55,13 +55,13 @@ def _thousands(sample: Sample) -> float:
 
 
 GROWTH = (
-    Bound("RSS", lambda s: s.rss_kib, _thousands, 1_024.0, "KiB per 1,000 requests"),
+    Bound("RSS", lambda s: s.rss_kib, _thousands, 512.0, "KiB per 1,000 requests"),
     Bound("descriptors", lambda s: s.fds, _minutes, 0.5, "a minute"),
     Bound("threads", lambda s: s.threads, _minutes, 0.1, "a minute"),
     Bound("tasks", lambda s: s.tasks, _minutes, 0.5, "a minute"),
     Bound("history", lambda s: s.history_kib, _thousands, 2_048.0, "KiB per 1,000 requests"),
 )
-"""Generous. An allocator and the pages that SQLite keeps grow for a while and then no more: a KiB a request is what no
+"""Generous. An allocator and the pages that SQLite keeps grow for a while and then no more: half a KiB is more than any
 request should leave behind, and one descriptor in two minutes is more than noise and less than harm."""
 
 

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from core.logs import Entry
+from core.simulator import SimulatedProvider
+from core.simulator.faults import Overloaded, Slow
 from tests.raw import Reply
 from tests.soak.answers import ENDS, Dialect, judged
 from tests.soak.gauges import GROWTH, Sample, too_much, warm
 from tests.soak.ledger import FAULTS_KEPT, Ledger
 from tests.soak.soaking import is_alarming
+from tests.soak.weather import no_slowness
 
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 ERROR = b'{"type":"error","error":{"type":"api_error","message":"Overloaded"}}'
@@ -128,6 +131,17 @@ def test_every_bound_has_a_name_of_its_own() -> None:
 )
 def test_error_or_exception_in_the_log_is_an_alarm(entry: Entry, alarming: bool) -> None:
     assert is_alarming(entry) is alarming
+
+
+@pytest.mark.anyio
+async def test_slow_provider_and_slow_reader_do_not_meet(sim: SimulatedProvider) -> None:
+    """Forty thousand pauses of 0.3 s are three hours."""
+    slow, other = sim.add_login("Slow"), sim.add_login("Other")
+    slow.script(Slow(0.3))
+    other.script(Overloaded())
+    no_slowness(sim)
+    assert not slow._script
+    assert other._script
 
 
 def test_ledger_keeps_the_first_faults_and_counts_all() -> None:

@@ -79,9 +79,18 @@ async def over_the_provider(sim: SimulatedProvider, ledger: Ledger, chance: rand
         await asyncio.sleep(chance.expovariate(1 / FAULT_EVERY_S))
         account = chance.choice(sim.accounts)
         (fault,) = chance.choices(faults, weights)
+        if isinstance(fault, Slow) and not sim.gap_s:
+            continue  # `no_slowness`
         if not account._script:  # faults that queue up would all hit when an account comes back from a rest
             account.script(fault)
             ledger.weather[type(fault).__name__] += 1
+
+
+def no_slowness(sim: SimulatedProvider) -> None:
+    """An answer of tens of thousands of events comes next: with a pause before each it would take hours."""
+    for account in sim.accounts:
+        if any(isinstance(step, Slow) for step in account._script):
+            account._script.clear()
 
 
 async def over_the_logins(sim: SimulatedProvider, ledger: Ledger, chance: random.Random) -> None:
