@@ -8,8 +8,9 @@ nothing to do; the same login again signs in in place, and so does the key of an
 import logging
 import secrets
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from core import key_check, oauth, profile
 from core.answers import Done

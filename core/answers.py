@@ -4,7 +4,6 @@ A shape grows: what is there keeps its name and its meaning. One with a secret k
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -62,8 +61,7 @@ class AccountError(msgspec.Struct, frozen=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class AccountInfo(AccountView):
+class AccountInfo(AccountView, frozen=True):
     """All that is known of one account: its row of the snapshot, and what only this question tells. Holds no secret.
 
     The shape of `tidegate info --json`. It grows; what is there keeps its name and its meaning.
@@ -281,11 +279,13 @@ class LogReport(msgspec.Struct, frozen=True):
     entries: tuple[LogEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LocalKey:
+class LocalKey(msgspec.Struct, frozen=True):
     """What clients send to Tidegate."""
 
-    key: str = field(repr=False)
+    key: str
+
+    def __repr__(self) -> str:
+        return "LocalKey()"
 
 
 class Offer(msgspec.Struct, frozen=True):

@@ -9,16 +9,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import anyio.to_thread
+import msgspec
+from msgspec.structs import replace
 
-from core import __version__, asgi, config, connection_care, descriptors, log_reading, remote, trust
+from core import __version__, asgi, config, descriptors, remote, trust
 from core.bus import Bus
-from core.clients import CLIENTS
-from core.commands import Commands
-from core.connections import Connections
 from core.doorbell import Doorbell, Shown
 from core.engine import MOVES_KEPT, Engine
 from core.errors import TidegateError
@@ -47,6 +45,9 @@ from core.vault import Stored, Vault, open_vault
 if TYPE_CHECKING:
     import httpx
 
+    from core.commands import Commands
+    from core.connections import Connections
+
 log = logging.getLogger(__name__)
 
 VaultKind = Literal["keyring", "file"]
@@ -57,29 +58,26 @@ USER_AGENT = f"tidegate/{__version__}"
 CONTROL_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """How to start: what the command line says, and what tests and the demo replace."""
 
     vault: VaultKind | Vault = "keyring"
     port: int | None = None
     """None: the one from the settings."""
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: Mapping[str, str] = msgspec.field(default_factory=lambda: dict(os.environ))
     clock: Callable[[], float] = time.time
     steady: Callable[[], float] = steady
     demo: bool = False
-    limits: Limits = field(default_factory=Limits)
-    patience: Patience = field(default_factory=Patience)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    patience: Patience = msgspec.field(default_factory=Patience)
 
 
-@dataclass(frozen=True, slots=True)
-class Core:
+class Core(msgspec.Struct, frozen=True):
     """A running instance, on its own event loop."""
 
     engine: Engine
     bus: Bus
     config: config.ConfigFile
-    commands: Commands
     history: History
     pages: Sessions
     tokens: Tokens
@@ -88,8 +86,15 @@ class Core:
     problems: tuple[str, ...]
     """What the person should read at the start: a file that was moved aside, history that cannot be saved."""
     clock: Callable[[], float]
-    doorbell: Doorbell = field(default_factory=Doorbell)
-    metrics: Metrics = field(default_factory=Metrics)
+    ordered: "_Ordered"
+    """Where `commands` come from."""
+    doorbell: Doorbell = msgspec.field(default_factory=Doorbell)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
+
+    @property
+    def commands(self) -> "Commands":
+        """What can be ordered."""
+        return self.ordered.commands()
 
     def measured(self) -> str:
         """What a Prometheus server reads."""
@@ -175,11 +180,8 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         core.engine.address = f"http://127.0.0.1:{listener.port}"
         remote.announce(paths, remote.Running(os.getpid(), listener.port, token))
         stack.callback(remote.withdraw, paths)
-        await core.commands.repair()
-        if moved := await anyio.to_thread.run_sync(connection_care.moved_to, paths, core.engine.address):
-            names = ", ".join(CLIENTS[name].name for name in moved)
-            log.info("connected programs now use %s: %s", core.engine.address, names)
-            core = replace(core, problems=(*core.problems, f"{names} now uses {core.engine.address}"))
+        if paths.connected.exists() or core.config.current.client_keys:
+            core = await _programs_led(core, paths)
         polling = asyncio.create_task(core.poller.run(), name="poller")
         stack.push_async_callback(_cancelled, polling)
         log.info("Tidegate %s listens on %s", __version__, core.engine.address)
@@ -187,7 +189,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
 
 
 @asynccontextmanager
-async def alone(paths: Paths, options: Options) -> AsyncIterator[Commands]:
+async def alone(paths: Paths, options: Options) -> AsyncIterator["Commands"]:
     """The commands of an installation that is not running. Raises InstanceRunning when it is."""
     async with AsyncExitStack() as stack:
         core, _ = await _wired(stack, paths, options)
@@ -218,7 +220,7 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         on_health=lambda id_, health: engine.login_health(
             id_, replace(health, ends_at=server_clock.on_wall(health.ends_at))
         ),
-        on_owner=lambda id_, owner: _renewed(id_, owner, engine, commands),
+        on_owner=lambda id_, owner: _renewed(id_, owner, engine, ordered),
         on_end=lambda id_, exc: engine.without_secret(id_, exc),  # noqa: PLW0108 - there is no engine yet
     )
 
@@ -244,24 +246,30 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         await _local_key_made(vault, config_file)
         return await _local_key(vault, config_file.current.local_key_sha256)
 
-    commands = Commands(
-        engine=engine,
-        config=config_file,
-        tokens=tokens,
-        settings=settings,
-        http=http,
-        local_key=local_key,
-        past=history,
-        read_quota=poller.read_now,
-        connections=Connections(engine, config_file, paths),
-        read_log=functools.partial(log_reading.recent, paths),
-        now=options.clock,
-    )
+    def commands(connections: "Connections") -> "Commands":
+        from core import log_reading  # noqa: PLC0415 - as `_Ordered` says
+        from core.commands import Commands  # noqa: PLC0415 - as `_Ordered` says
+
+        return Commands(
+            engine=engine,
+            config=config_file,
+            tokens=tokens,
+            settings=settings,
+            http=http,
+            local_key=local_key,
+            past=history,
+            read_quota=poller.read_now,
+            connections=connections,
+            read_log=functools.partial(log_reading.recent, paths),
+            now=options.clock,
+        )
+
+    ordered = _Ordered(engine, config_file, paths, commands)
 
     async def finish() -> None:
-        await commands.finish()
+        await ordered.finish()
         await tokens.close()
-        await commands.finish()  # what the last renewals began
+        await ordered.finish()  # what the last renewals began
 
     stack.push_async_callback(finish)
     metrics = Metrics()
@@ -273,7 +281,6 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         engine,
         bus,
         config_file,
-        commands,
         history,
         Sessions(),
         tokens,
@@ -281,19 +288,34 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
         settings,
         problems,
         options.clock,
+        ordered,
         metrics=metrics,
     )
     return core, vault
 
 
-def _renewed(id_: AccountId, owner: Identity, engine: Engine, commands: Commands) -> None:
+def _renewed(id_: AccountId, owner: Identity, engine: Engine, ordered: "_Ordered") -> None:
     """A login was renewed. One that turns out to be another's is kept, for it is all there is, and told in the log."""
     state = engine.pool.state(id_)
     before = state.account.identity if state else Identity()
     pairs = ((before.account_uuid, owner.account_uuid), (before.organization_uuid, owner.organization_uuid))
     if any(known and told and known != told for known, told in pairs):
         log.warning("%s: the renewed login is another person's or organisation's than before", engine.label(id_))
-    commands.renewed(id_)
+    ordered.commands().renewed(id_)
+
+
+async def _programs_led(core: Core, paths: Paths) -> Core:
+    """Connected programs find this instance, also after a kill half-way and at another address."""
+    from core import connection_care  # noqa: PLC0415 - as `_Ordered` says
+    from core.clients import CLIENTS  # noqa: PLC0415 - as `_Ordered` says
+
+    await core.ordered.connections().repair()
+    moved = await anyio.to_thread.run_sync(connection_care.moved_to, paths, core.engine.address)
+    if not moved:
+        return core
+    names = ", ".join(CLIENTS[name].name for name in moved)
+    log.info("connected programs now use %s: %s", core.engine.address, names)
+    return replace(core, problems=(*core.problems, f"{names} now uses {core.engine.address}"))
 
 
 def _control(core: Core) -> asgi.App:
@@ -376,6 +398,39 @@ async def _local_key(vault: Vault, sha256: str) -> str:
 
 def _key(stored: Stored) -> str:
     return stored.credential.key if isinstance(stored.credential, ApiKey) else ""
+
+
+class _Ordered:
+    """What serves orders and connected programs, each loaded when it is first needed.
+
+    An instance that only serves needs neither: they would be 50 ms of its start and 2 MB (2026-11).
+    """
+
+    def __init__(
+        self, engine: Engine, config_file: config.ConfigFile, paths: Paths, make: "Callable[[Connections], Commands]"
+    ) -> None:
+        self._engine = engine
+        self._config = config_file
+        self._paths = paths
+        self._make = make
+        self._connections: Connections | None = None
+        self._commands: Commands | None = None
+
+    def connections(self) -> "Connections":
+        if self._connections is None:
+            from core.connections import Connections  # noqa: PLC0415 - that is the point
+
+            self._connections = Connections(self._engine, self._config, self._paths)
+        return self._connections
+
+    def commands(self) -> "Commands":
+        if self._commands is None:
+            self._commands = self._make(self.connections())
+        return self._commands
+
+    async def finish(self) -> None:
+        if self._commands is not None:
+            await self._commands.finish()
 
 
 class _HttpClient:

@@ -1,14 +1,15 @@
 """What is done about accounts that are here: told of, renewed, taken back into favour, removed."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import fields
 from typing import Protocol
+
+from msgspec.structs import asdict
 
 from core.admission import Admission
 from core.answers import AccountError, AccountInfo, Done
 from core.engine import Engine
 from core.errors import NothingToDo, TidegateError, UsageError
-from core.model import Account, AccountId, AccountKind, AccountView, SignIn
+from core.model import Account, AccountId, AccountKind, SignIn
 from core.naming import labels
 from core.tokens import Tokens
 
@@ -55,7 +56,7 @@ class Care:
         picture = self._engine.snapshot()
         view = next(view for view in picture.accounts if view.id == account.id)
         return AccountInfo(
-            **{field.name: getattr(view, field.name) for field in fields(AccountView)},
+            **asdict(view),
             at=picture.at,
             account_uuid=account.identity.account_uuid,
             organization_uuid=account.identity.organization_uuid,

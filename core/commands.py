@@ -9,10 +9,11 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from core import oauth
 from core.admission import Admission
@@ -150,10 +151,6 @@ class Commands:
         self._running.add(work)
         work.add_done_callback(self._running.discard)
         return msgspec.to_builtins(await asyncio.shield(work))
-
-    async def repair(self) -> None:
-        """Finish what a kill has left half done in the settings of programs."""
-        await self._connections.repair()
 
     async def finish(self) -> None:
         """End the sign-ins, and wait for the commands whose callers have gone."""

@@ -8,13 +8,13 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import msgspec
+from msgspec.structs import replace
 
 from core.errors import UNREADABLE, TidegateError
 from core.files import move_aside, write_atomic
@@ -30,8 +30,7 @@ _ACCOUNT_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """An id becomes part of a file name and of a keychain entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """One installation's choices. `local_key_sha256` recognises the local key; the key itself is in the vault.
 
     `client_keys` are the digests of the keys that connected programs have, by the program's name.
@@ -40,8 +39,8 @@ class Config:
     install_id: str
     version: int = VERSION
     local_key_sha256: str = ""
-    client_keys: Mapping[str, str] = field(default_factory=dict)
-    settings: Settings = field(default_factory=Settings)
+    client_keys: Mapping[str, str] = msgspec.field(default_factory=dict)
+    settings: Settings = msgspec.field(default_factory=Settings)
     accounts: tuple[Account, ...] = ()
 
 
@@ -50,8 +49,7 @@ def new_local_key() -> str:
     return f"{PREFIX.decode()}{secrets.token_urlsafe(32)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """What `load` found. `problem` is for the person to read: what was wrong, and where the bad file is now."""
 
     config: Config

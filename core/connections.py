@@ -3,10 +3,10 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import anyio.from_thread
 import anyio.to_thread
+from msgspec.structs import replace
 
 from core import autostart, connecting, connection_care, remote
 from core.answers import ConnectionPlan, PlannedChange

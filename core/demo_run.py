@@ -8,10 +8,11 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio.to_thread
+from msgspec import structs
 from rich.console import Console, RenderableType
 from rich.live import Live
 
@@ -77,7 +78,7 @@ async def staged() -> AsyncIterator[Stage]:
             options = app.Options(vault=Vault(Memory()), port=0, environ={}, demo=True)
             async with app.running(Paths(Path(folder)), options) as core:
                 await core.config.change(
-                    lambda now: replace(now, settings=replace(now.settings, endpoints=sim.endpoints()))
+                    lambda now: structs.replace(now, settings=structs.replace(now.settings, endpoints=sim.endpoints()))
                 )
                 for simulated in (scenario.work, scenario.home, scenario.team):
                     await admit(core, simulated)
@@ -116,7 +117,7 @@ async def admit(core: app.Core, simulated: SimulatedAccount) -> None:
     identity = Identity(simulated.account_uuid, simulated.organization_uuid, simulated.email, simulated.plan)
     account = Account(_id(simulated), simulated.label, simulated.kind, identity)
     await core.tokens.store(account.id, simulated.credential)
-    await core.config.change(lambda now: replace(now, accounts=(*now.accounts, account)))
+    await core.config.change(lambda now: structs.replace(now, accounts=(*now.accounts, account)))
     core.engine.add(account)
 
 

@@ -3,7 +3,6 @@
 Lives on the core's loop and never awaits, so nobody sees or changes a Pool between reading and replacing it.
 """
 
-import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,7 +97,7 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         """The picture that is shown."""
-        return dataclasses.replace(
+        return replace(
             picture.snapshot(self.pool, self._clock()),
             version=__version__,
             address=self.address,

@@ -4,9 +4,9 @@ import contextlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import platformdirs
 from filelock import FileLock, Timeout
 
@@ -19,8 +19,7 @@ _UNFINISHED = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
 """The name that `write_atomic` gives to a file until it is whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(msgspec.Struct, frozen=True):
     """Every file of one installation. They all live below `root`, so that `--data-dir` moves all of them."""
 
     root: Path

@@ -8,6 +8,8 @@ refresh token is never the same by guess.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from core.errors import UsageError
 from core.imports.found import PLAIN, Choices, Finding, Found, Preferences, Problem
 from core.known import SETUP_TOKEN_LIFE_S, identity_of, same, who
@@ -122,7 +124,7 @@ def _worse(one: Found, other: Found) -> Found:
 def _merged(first: Found, second: Found) -> Found:
     """The better token, under the first one's name and switch."""
     known = first.identity if first.identity.account_uuid else second.identity
-    identity = replace(
+    identity = structs.replace(
         known,
         email=first.identity.email or second.identity.email,
         plan=first.identity.plan or second.identity.plan,
@@ -181,7 +183,7 @@ def _identity(found: Found) -> Identity:
     """By the provider's ids, else by the secret itself."""
     if found.identity.account_uuid or not found.secret:
         return found.identity
-    return replace(identity_of(found.secret), email=found.identity.email, plan=found.identity.plan)
+    return structs.replace(identity_of(found.secret), email=found.identity.email, plan=found.identity.plan)
 
 
 def _credential(found: Found, now: float) -> Credential | str:

@@ -114,7 +114,7 @@ class Imports:
                     self._engine.sign_in(account.id, SignIn.OK)
                     if account.borrowed_from != step.borrowed_from:
                         owner = step.borrowed_from
-                        await self._admission.change([account.id], lambda a: replace(a, borrowed_from=owner))
+                        await self._admission.change([account.id], lambda a: structs.replace(a, borrowed_from=owner))
                 case Preferences():
                     for name, said in wanted(step.texts, self._config.current.settings).items():
                         await self._set_setting(name, said)

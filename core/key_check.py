@@ -1,9 +1,9 @@
 """API keys at the provider: is this one good and whose is it, and a new one for a Console sign-in."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from core.errors import UNREADABLE, SignInFailed
 from core.model import AccountKind, Endpoints, Identity

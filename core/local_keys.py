@@ -6,7 +6,8 @@ They are known by their digests, so nothing at rest gives one away; each has 256
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from core.providers.headers import Headers
 from core.providers.incoming import client_key
@@ -22,8 +23,7 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class LocalKeys:
+class LocalKeys(msgspec.Struct, frozen=True):
     """Those that are good now. `known` names the program of each digest."""
 
     known: Callable[[], Mapping[str, str]]

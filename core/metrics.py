@@ -9,9 +9,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from core import __version__
 from core.history import EventRow, RequestRow
@@ -23,8 +24,7 @@ Labels = tuple[tuple[str, str], ...]
 Kind = Literal["counter", "gauge"]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(msgspec.Struct, frozen=True):
     """One metric: its samples differ in their labels."""
 
     name: str

@@ -8,10 +8,11 @@ import math
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+import msgspec
 
 from core.errors import UNREADABLE, SignInFailed
 from core.model import Endpoints, Identity, OAuthTokens
@@ -50,13 +51,15 @@ SCOPES = {
 # --- signing in ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(msgspec.Struct, frozen=True):
     """One sign-in: its PKCE verifier, and a state of its own (the verifier would end in the browser's history)."""
 
-    verifier: str = field(repr=False)
-    state: str = field(repr=False)
+    verifier: str
+    state: str
     redirect_uri: str = CODE_PAGE
+
+    def __repr__(self) -> str:
+        return f"Challenge(redirect_uri={self.redirect_uri!r})"
 
 
 def new_challenge(redirect_uri: str = CODE_PAGE) -> Challenge:
@@ -148,37 +151,32 @@ def revoke_body(refresh: str) -> dict[str, str]:
 # --- what the token endpoint says ------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """It gave tokens. `identity` is what it said of their owner, perhaps nothing."""
 
     tokens: OAuthTokens
     identity: Identity
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidGrant:
+class InvalidGrant(msgspec.Struct, frozen=True):
     """It does not take this refresh token or code, and never will again."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(msgspec.Struct, frozen=True):
     """Too many token requests. `wait_s` is None when it did not say how long."""
 
     wait_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Misconfigured:
+class Misconfigured(msgspec.Struct, frozen=True):
     """Wrong address or wrong client: our settings, nobody's login."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Transient:
+class Transient(msgspec.Struct, frozen=True):
     """Its trouble or the network's: the login may be as good as ever."""
 
     text: str

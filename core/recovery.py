@@ -108,17 +108,24 @@ class Recovery:
 
     async def _load_key(self, *, make: bool) -> None:
         """Raises VaultError, or RefreshFailed when another process is at it for long."""
-        async with self._locks.alone(_TURN):
-            stored = await self._vault.load(KEY_NAME)
-            key = _key(stored)
-            if key is None and make:
-                key = secrets.token_bytes(_KEY_BYTES)
-                generation = stored.generation + 1 if stored else 1
-                await self._vault.save(KEY_NAME, ApiKey(b64encode(key).decode()), generation)
+        key = _key(await self._vault.load(KEY_NAME))
+        if key is None and make:
+            key = await self._made_key()
         if key is not None:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - where it is used
 
             self._cipher = AESGCM(key)
+
+    async def _made_key(self) -> bytes:
+        """The key, made unless another process has made it meanwhile."""
+        async with self._locks.alone(_TURN):
+            stored = await self._vault.load(KEY_NAME)
+            if key := _key(stored):
+                return key
+            key = secrets.token_bytes(_KEY_BYTES)
+            generation = stored.generation + 1 if stored else 1
+            await self._vault.save(KEY_NAME, ApiKey(b64encode(key).decode()), generation)
+            return key
 
     # --- the file ----------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ read. The file proves nothing: whoever reads it asks `/-/health` whether that pr
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,14 +38,16 @@ class _Models(msgspec.Struct):
     data: list[_Model] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """How to reach a running instance."""
 
     pid: int
     port: int
-    control_token: str = field(repr=False)
+    control_token: str
     version: str = __version__
+
+    def __repr__(self) -> str:
+        return f"Running(pid={self.pid}, port={self.port}, version={self.version!r})"
 
     @property
     def address(self) -> str:

@@ -10,7 +10,6 @@ import click
 
 from core import app
 from core.files import Paths
-from core.import_offer import offer
 from core.model import Snapshot
 from core.wording import STANDING_NAMES, plain
 
@@ -30,13 +29,19 @@ async def _serve(paths: Paths, options: app.Options) -> None:
     on_end(ended.set)
     async with app.running(paths, options) as core:
         snapshot = core.engine.snapshot()
-        found = "" if snapshot.accounts else await anyio.to_thread.run_sync(offer, core.clock())
+        found = "" if snapshot.accounts else await _importable(core.clock())
         for line in greeting(snapshot, core.problems, found):
             click.echo(plain(line))
         app.settle()
         await ended.wait()
         click.echo("Stopping…")
         await save_logins(core)
+
+
+async def _importable(now: float) -> str:
+    from core.import_offer import offer  # noqa: PLC0415 - only who has no account needs all that reads imports
+
+    return await anyio.to_thread.run_sync(offer, now)
 
 
 def on_end(end: Callable[[], None]) -> None:

@@ -6,8 +6,8 @@ The wall clock is believed once, at the start. When somebody sets it later, no l
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+
+import msgspec
 
 TOLERANCE_S = 5.0
 """A `Date` has whole seconds and was under way: a smaller difference says nothing."""
@@ -22,8 +22,7 @@ def steady() -> float:
     return time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(msgspec.Struct, frozen=True):
     """One moment as two clocks showed it: the provider's time, and the steady one's reading."""
 
     at: float
@@ -52,6 +51,8 @@ class ServerClock:
 
     def heed(self, date: str | None) -> None:
         """Set it by the `Date` of an answer; one that is missing or does not read says nothing."""
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - slow to load, and keys need no clock
+
         try:
             said_at = parsedate_to_datetime(date or "").timestamp()
         except (ValueError, OverflowError):

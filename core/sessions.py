@@ -8,8 +8,9 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from hashlib import sha256
+
+import msgspec
 
 CODE_LIFE_S = 60.0
 SESSION_LIFE_S = 12 * 3600.0
@@ -17,16 +18,17 @@ MAX_SESSIONS = 16
 """Of each: codes that nobody used, pages that are open. The oldest goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """The two secrets of one page."""
 
-    cookie: str = field(repr=False)
-    key: str = field(repr=False)
+    cookie: str
+    key: str
+
+    def __repr__(self) -> str:
+        return "Session()"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(msgspec.Struct, frozen=True):
     """What is remembered of a code or a cookie. `key` is the digest of its session's key."""
 
     ends_at: float

@@ -6,10 +6,12 @@ A name with a dot is one of a group: `endpoints.opencode_go_url`, `health_score.
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from core.errors import UsageError
 from core.model import Endpoints, IconStyle, QuietHours, Settings, Strategy
@@ -147,8 +149,7 @@ def _minute(text: str) -> int | None:
     return int(match[1]) * 60 + int(match[2]) if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Nearest:
+class _Nearest(msgspec.Struct, frozen=True):
     """Reads a number and takes the nearest one that is allowed, as the plugin does that these settings are from."""
 
     least: float
@@ -214,9 +215,9 @@ SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "quiet_hours": _quiet_hours,
     "hold_s": _hold,
     "failover": _switch,
-    **{f"icon.{field.name}": _switch for field in fields(IconStyle)},
+    **{f"icon.{name}": _switch for name in IconStyle.__struct_fields__},
     "log": _log_level,
-    **{f"endpoints.{field.name}": _url for field in fields(Endpoints)},
+    **{f"endpoints.{name}": _url for name in Endpoints.__struct_fields__},
     "health_score.initial": _Nearest(0, 100),
     "health_score.success_reward": _Nearest(0, 10),
     "health_score.rate_limit_penalty": _Nearest(-50, 0),

@@ -111,11 +111,11 @@ class CoreInThread:
 
     def local_key(self) -> str:
         """The key that clients send. Raises VaultError."""
-        return str(self._portal.call(self._core.commands.run, "token", {})["key"])
+        return str(self._portal.call(self._ordered, "token", {})["key"])
 
     def sign_in(self, kind: str) -> str:
         """Begin a sign-in (`claude` or `api-key`). Returns the address for the browser; its end is told."""
-        offer = self._portal.call(self._core.commands.run, "begin_login", {"kind": kind})
+        offer = self._portal.call(self._ordered, "begin_login", {"kind": kind})
         self._portal.start_task_soon(self._tell_the_end, offer["id"])
         return str(offer["url"])
 
@@ -140,11 +140,15 @@ class CoreInThread:
             labels = ", ".join(self._core.engine.label(id_) for id_ in unsaved)
             raise TidegateError(f"Not saved yet: {labels}", "Unlock the keychain; Tidegate saves it by itself.")
 
+    async def _ordered(self, name: str, arguments: Mapping[str, object]) -> Any:
+        """Obeyed in the core's thread: also the commands are made there, by the first order."""
+        return await self._core.commands.run(name, arguments)
+
     async def _tell_the_end(self, id_: str) -> None:
         try:
             answer: dict[str, str] = {}
             while "text" not in answer:
-                answer = await self._core.commands.run("await_login", {"id": id_, "for_s": 30.0})
+                answer = await self._ordered("await_login", {"id": id_, "for_s": 30.0})
         except TidegateError as exc:
             self._notify(Notification(exc.title, exc.hint, key="sign-in", urgent=True))
         else:
@@ -152,7 +156,7 @@ class CoreInThread:
 
     async def _obey(self, name: str, arguments: Mapping[str, object]) -> None:
         try:
-            answer = await self._core.commands.run(name, arguments)
+            answer = await self._ordered(name, arguments)
         except TidegateError as exc:
             self._notify(Notification(exc.title, exc.hint, key="command", urgent=True))
         else:
@@ -173,7 +177,7 @@ class CoreInThread:
 
     async def _take_over(self) -> None:
         try:
-            answer = await self._core.commands.run("import", arguments_for(here()))
+            answer = await self._ordered("import", arguments_for(here()))
         except TidegateError as exc:
             self._notify(Notification(exc.title, exc.hint, key="import", urgent=True))
         else:

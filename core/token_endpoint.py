@@ -1,8 +1,9 @@
 """The conversation with the provider's token endpoint: one request, one answer as a value."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from core import oauth
 from core.errors import SignInFailed
@@ -19,8 +20,7 @@ _REFUSED = frozenset({503, 529})
 """Server errors that say: not now, nothing was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What became of a renewal. `doubtful`: no answer came that says whether the refresh token is spent."""
 
     answer: oauth.Answer
@@ -117,8 +117,7 @@ class TokenEndpoint:
         return _Came(answer, status, delivered=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Came:
+class _Came(msgspec.Struct, frozen=True):
     """What came of one request. `status` is None without an answer, `delivered` says whether it may have arrived."""
 
     answer: oauth.Answer

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol
 
-from filelock import AsyncFileLock, Timeout
+from filelock import Timeout
 
 from core.errors import RefreshFailed
 from core.files import OWNER_ONLY, Paths
@@ -29,6 +29,8 @@ class Lock(Protocol):
 
 def kernel_lock(path: Path) -> Lock:
     """A lock of the kernel's, so a crash frees it."""
+    from filelock import AsyncFileLock  # noqa: PLC0415 - slow to load, and keys need none
+
     return AsyncFileLock(path, mode=OWNER_ONLY)
 
 

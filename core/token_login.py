@@ -1,6 +1,6 @@
 """What is known of one account's credential, and the rules of its time: when it can be sent, is due, and rests."""
 
-from dataclasses import dataclass, replace
+import msgspec
 
 from core.model import ApiKey, LoginHealth, LoginState, OAuthTokens
 from core.vault import Stored
@@ -22,8 +22,7 @@ LONGEST_THROTTLED_REST_S = 3_600.0
 _SETUP_TOKEN_SCOPES = ("user:inference",)
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(msgspec.Struct, frozen=True):
     """A stored credential with what has happened to it since it was taken into memory."""
 
     stored: Stored
@@ -55,7 +54,7 @@ class Login:
         early_s = EARLY_S * (1 - JITTER * chance)
         if granted_at is not None:  # one that lives less than an hour would be due as soon as it is there
             early_s = min(early_s, (login.expires_at - granted_at) / 2)
-        return replace(login, due_at=login.expires_at - early_s)
+        return msgspec.structs.replace(login, due_at=login.expires_at - early_s)
 
     @property
     def secret(self) -> str:
@@ -119,8 +118,7 @@ class Login:
         return tokens.expires_at <= now + early_s
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What can be told of a credential without showing it. Times are None where there is nothing to say."""
 
     generation: int

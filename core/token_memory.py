@@ -1,7 +1,8 @@
 """The logins in memory, and who hears how they are doing."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from core.model import AccountId, LoginHealth
 from core.token_login import Login
@@ -41,12 +42,12 @@ class Logins:
     def take(self, id_: AccountId, stored: Stored, *, granted: bool = False, **known: object) -> None:
         """Make `stored` the account's login; what was known of the one before is over."""
         login = Login.of(stored, self._jitter(), granted_at=self._clock() if granted else None)
-        self._logins[id_] = replace(login, **known)  # type: ignore[arg-type]  # as replace()
+        self._logins[id_] = replace(login, **known)
         self.report(id_)
 
     def change(self, id_: AccountId, **changes: object) -> None:
         """Something happened to a login."""
-        self._logins[id_] = replace(self._logins[id_], **changes)  # type: ignore[arg-type]  # as replace()
+        self._logins[id_] = replace(self._logins[id_], **changes)
         self.report(id_)
 
     def renewing(self, id_: AccountId, yes: bool) -> None:

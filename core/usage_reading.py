@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from core.model import AccountKind, Endpoints
 from core.policy.polling import Failed, Read, Reading, TurnedAway, Unreadable
@@ -20,8 +21,7 @@ WHOLE_S = 60.0
 """For all of it, should the answer trickle. Longer than connecting may take: httpx's pool bears no cancel there."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where one kind of account is asked about, and how its answer reads. The credential goes as a bearer."""
 
     url: Callable[[Endpoints], str]

@@ -10,7 +10,6 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
 
@@ -41,8 +40,7 @@ class Backend(Protocol):
         """Remove everything under `key`; nothing there is fine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """A credential with its generation: each renewal is one more."""
 
     generation: int

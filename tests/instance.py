@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import httpx
+from msgspec import structs
 
 from core import log_reading
 from core.bus import Bus
@@ -98,7 +99,7 @@ async def instance(
             engine=engine,
             config=config,
             tokens=tokens,
-            settings=lambda: replace(effective(config.current.settings, environ or {}), endpoints=find()),
+            settings=lambda: structs.replace(effective(config.current.settings, environ or {}), endpoints=find()),
             http=lambda: http,
             local_key=local_key,
             past=history,

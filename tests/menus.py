@@ -1,7 +1,8 @@
 """What the tests of the menu share: views, snapshots and ways to find rows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from core.model import AccountId, AccountKind, AccountView, Level, Snapshot, Standing, WindowView
 from core.wording import clock_time

@@ -1,9 +1,8 @@
 """Pools of made-up accounts, for tests of what is decided about them."""
 
-import dataclasses
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from core.model import (
     Account,
@@ -24,16 +23,6 @@ A, B, C, D = (AccountId(name) for name in "abcd")
 GO = AccountId("go")
 ANTHROPIC = Request(ProviderName.ANTHROPIC)
 OF_ACCOUNT = ("label", "enabled", "serves", "identity", "plan_limits_only")
-
-
-Value = TypeVar("Value")
-
-
-def replace(value: Value, **changes: Any) -> Value:
-    """A value of the model with other fields, whichever of the two kinds it is."""
-    if isinstance(value, msgspec.Struct):
-        return msgspec.structs.replace(value, **changes)
-    return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # a dataclass then
 
 
 def state(id_: str, kind: AccountKind = AccountKind.CLAUDE, **changes: Any) -> AccountState:

@@ -3,6 +3,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -39,6 +41,37 @@ async def test_instance_says_where_it_is_and_takes_it_back_at_the_end(tmp_path: 
         assert found is not None
         assert (found.pid, found.address) == (os.getpid(), core.engine.address)
     assert not paths.running.exists()
+
+
+_LOADED = """
+import asyncio, sys
+from pathlib import Path
+from core import app, serve
+from core.files import Paths
+
+async def start():
+    async with app.running(Paths(Path(sys.argv[1])), app.Options(vault="file", port=0)) as core:
+        if sys.argv[2] == "asked":
+            await core.commands.run("snapshot", {})
+        heavy = {"core.commands", "core.connections", "core.clients", "core.imports", "core.control", "httpx"}
+        print(sorted((heavy | {"filelock.asyncio", "email.utils"}) & set(sys.modules)))
+
+asyncio.run(start())
+"""
+
+
+def loaded(folder: Path, *, asked: bool) -> str:
+    """What a start has loaded of what most starts do not need; `asked`: it was given an order."""
+    words = [sys.executable, "-c", _LOADED, str(folder), "asked" if asked else "not asked"]
+    environ = {**os.environ, **OFFLINE, "TIDEGATE_VAULT_KEY": "a passphrase"}
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60, env=environ).stdout
+
+
+def test_what_serves_orders_is_loaded_by_the_first_order(tmp_path: Path) -> None:
+    loaded(tmp_path, asked=False)  # the very first start makes keys, under locks
+
+    assert loaded(tmp_path, asked=False) == "[]\n"
+    assert "core.commands" in loaded(tmp_path, asked=True)
 
 
 async def test_second_instance_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
 import contextlib
-import dataclasses
 import json
 import resource
 import signal
@@ -9,6 +8,7 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from core import config
 from core.config import Config, ConfigFile
@@ -37,7 +37,7 @@ def test_without_a_file_there_is_a_fresh_config_and_no_problem(path: Path) -> No
 
 
 def test_what_is_saved_is_loaded(path: Path) -> None:
-    chosen = dataclasses.replace(BOTH, settings=Settings(port=9000, strategy=Strategy.STICKY, hold_s=1.5, log="debug"))
+    chosen = replace(BOTH, settings=Settings(port=9000, strategy=Strategy.STICKY, hold_s=1.5, log="debug"))
 
     config.save(path, chosen)
 
@@ -47,7 +47,7 @@ def test_what_is_saved_is_loaded(path: Path) -> None:
 
 
 def test_settings_at_their_default_are_not_written(path: Path) -> None:
-    config.save(path, dataclasses.replace(BOTH, settings=Settings(port=9000)))
+    config.save(path, replace(BOTH, settings=Settings(port=9000)))
     assert json.loads(path.read_bytes())["settings"] == {"port": 9000}
 
     config.save(path, BOTH)
@@ -57,7 +57,7 @@ def test_settings_at_their_default_are_not_written(path: Path) -> None:
 def test_quiet_hours_which_are_none_by_default_are_saved_whole(path: Path) -> None:
     settings = Settings(quiet_hours=QuietHours(22 * 60, 7 * 60))
 
-    config.save(path, dataclasses.replace(BOTH, settings=settings))
+    config.save(path, replace(BOTH, settings=settings))
 
     assert config.load(path).config.settings == settings
 
@@ -84,7 +84,7 @@ def test_keys_of_others_survive_a_rewrite(path: Path) -> None:
     path.write_text(json.dumps(document))
 
     loaded = config.load(path).config
-    config.save(path, dataclasses.replace(loaded, accounts=(HOME, WORK), settings=Settings(port=9000)))
+    config.save(path, replace(loaded, accounts=(HOME, WORK), settings=Settings(port=9000)))
 
     after = json.loads(path.read_bytes())
     assert after["theme"] == {"dark": True}
@@ -205,7 +205,7 @@ def test_whole_config_can_be_looked_at_without_touching_it(path: Path) -> None:
 
 def test_a_glance_reads_settings_and_touches_nothing(path: Path) -> None:
     assert config.glance(path) == Settings()
-    config.save(path, dataclasses.replace(BOTH, settings=Settings(port=9000)))
+    config.save(path, replace(BOTH, settings=Settings(port=9000)))
     assert config.glance(path) == Settings(port=9000)
     path.write_text("broken")
     assert config.glance(path) == Settings()
@@ -248,7 +248,7 @@ async def test_a_change_that_cannot_be_saved_changes_nothing(path: Path) -> None
     file = ConfigFile(path, BOTH)
 
     with full_disk(), pytest.raises(TidegateError, match="Cannot save") as caught:
-        await file.change(lambda current: dataclasses.replace(current, accounts=()))
+        await file.change(lambda current: replace(current, accounts=()))
 
     assert "Nothing was changed" in caught.value.hint
     assert file.current == BOTH
@@ -270,8 +270,8 @@ async def test_changes_at_the_same_time_all_count(path: Path) -> None:
     file = ConfigFile(path, Config(install_id="abc"))
 
     async def add(number: int) -> None:
-        account = dataclasses.replace(WORK, id=AccountId(f"a{number}"))
-        await file.change(lambda current: dataclasses.replace(current, accounts=(*current.accounts, account)))
+        account = replace(WORK, id=AccountId(f"a{number}"))
+        await file.change(lambda current: replace(current, accounts=(*current.accounts, account)))
 
     async with anyio.create_task_group() as tasks:
         for number in range(10):

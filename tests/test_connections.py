@@ -117,7 +117,7 @@ async def test_the_key_that_a_program_has_is_good_again_after_a_kill(tmp_path: P
         for name in ("claude-code", "opencode"):  # keys that never came into the settings
             await here.commands.run("know_client", {"client": name, "sha256": digest("tg-lost")})
 
-        await here.commands.repair()
+        await here.commands._connections.repair()
 
         assert here.config.current.client_keys == {"claude-code": key}
         assert here.engine.snapshot().programs == ("claude-code",)

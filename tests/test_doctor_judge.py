@@ -2,6 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from core.answers import AccountInfo
 from core.doctor.facts import Desktop, Facts, Instance, OpenFile, Program, Reached, Trouble
@@ -55,7 +56,7 @@ def program(**changed: Any) -> dict[str, Any]:
 
 
 def account(**changed: Any) -> dict[str, Any]:
-    return {"accounts": (replace(WORK, **changed),)}
+    return {"accounts": (structs.replace(WORK, **changed),)}
 
 
 def login(state: LoginState) -> dict[str, Any]:

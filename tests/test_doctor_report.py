@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from core.doctor.facts import OpenFile, Program, Reached, Trouble
 from core.doctor.report import report
@@ -17,7 +18,7 @@ CANARIES = (
     "/home/lovelace",
     "gateway.corp.example",
 )
-OWN = replace(
+OWN = structs.replace(
     WORK,
     label="Ada's own",
     email="ada@lovelace.example",
@@ -27,7 +28,7 @@ OWN = replace(
 FACTS = replace(
     WELL,
     folder="/home/lovelace/.local/share/tidegate",
-    accounts=(OWN, replace(WORK, id=AccountId("a2"), label="ada@lovelace.example")),
+    accounts=(OWN, structs.replace(WORK, id=AccountId("a2"), label="ada@lovelace.example")),
     programs=(
         Program("opencode", "/home/lovelace/.config/opencode.json", "http://127.0.0.1:8433", ours=True),
         Program("shell", "/x", "", ours=False, trouble=Trouble("/home/lovelace/x: tg-CANARY_CANARY", "Ada's own")),

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 
 import pytest
+from msgspec.structs import replace
 
 from core import __version__, errors
 from core.bus import Bus
@@ -44,7 +45,7 @@ from core.model import (
 )
 from core.policy.polling import Read
 from core.wording import clock_time
-from tests.pools import ANTHROPIC, GO, NOW, A, B, C, pool, replace, resting, said, state
+from tests.pools import ANTHROPIC, GO, NOW, A, B, C, pool, resting, said, state
 
 HERE = ProviderName.ANTHROPIC
 GONE = AccountId("gone")

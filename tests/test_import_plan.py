@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from core.import_plan import LONGEST_LIFE_S, Held, Import, Skip, Step, Update, plan
 from core.imports.found import Choices, Found, Preferences, Problem
@@ -93,14 +94,14 @@ def test_login_that_cannot_serve_stays_and_the_person_is_told(found: Found, why:
     ("found", "here"),
     [
         (login(identity=ADA), held(ADA)),
-        (login(identity=replace(ADA, email="new@example.org")), held(ADA)),
+        (login(identity=structs.replace(ADA, email="new@example.org")), held(ADA)),
         (login(identity=ADA, ends_s=-1), held(ADA)),
         (login(""), held(ADA)),
         (login(), held(identity_of("access"))),
         (login(identity=ADA), held(ADA, borrowed_from="OpenCode", ends_s=HOUR_S)),
         (login(identity=ADA), held(ADA, borrowed_from="Claude Code", ends_s=2 * HOUR_S)),
         (login(identity=ADA, ends_s=-1), held(ADA, borrowed_from="Claude Code", ends_s=-2)),
-        (key("sk-1"), held(replace(identity_of("sk-1"), organization_uuid="learned"), API)),
+        (key("sk-1"), held(structs.replace(identity_of("sk-1"), organization_uuid="learned"), API)),
         (key("sk-1", GO), held(identity_of("sk-1"), GO)),
     ],
 )
@@ -240,7 +241,7 @@ def test_two_places_have_one_account_only_when_that_is_known(first: Found, secon
 
 def test_account_in_two_places_comes_from_where_its_token_lives_longest() -> None:
     first = login("old", identity=ADA, label="Work", enabled=False, ends_s=HOUR_S, program="claude-swap")
-    second = login("new", identity=replace(ADA, plan=""), ends_s=2 * HOUR_S, program="Claude Code")
+    second = login("new", identity=structs.replace(ADA, plan=""), ends_s=2 * HOUR_S, program="Claude Code")
 
     added, skipped = plan([first, second], [], NOW)
 

@@ -1,8 +1,8 @@
-import dataclasses
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from core import model
 from core.model import (
@@ -54,7 +54,7 @@ FULL = pool(
     active={ProviderName.ANTHROPIC: Choice(A, "next in turn")},
     retrying=2,
 )
-SHOWN = dataclasses.replace(snapshot(FULL, NOW), moves=(Move(NOW, "Work", "Home", "5 h window full", NOW + 60),))
+SHOWN = replace(snapshot(FULL, NOW), moves=(Move(NOW, "Work", "Home", "5 h window full", NOW + 60),))
 
 
 @pytest.mark.parametrize("value", [FULL, Pool(), SHOWN, Snapshot(NOW)], ids=["pool", "empty", "snapshot", "nothing"])

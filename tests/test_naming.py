@@ -1,6 +1,5 @@
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from core.errors import UsageError
 from core.model import Account, AccountId, AccountKind, AccountState, Identity, Pool
@@ -56,7 +55,7 @@ def test_a_name_that_fits_several_is_refused_with_those() -> None:
 
 
 def test_the_same_label_twice_in_a_file_edited_by_hand_is_ambiguous_and_the_id_helps() -> None:
-    twice = Pool.of((AccountState(ACCOUNTS[0]), AccountState(dataclasses.replace(ACCOUNTS[1], label="work"))))
+    twice = Pool.of((AccountState(ACCOUNTS[0]), AccountState(replace(ACCOUNTS[1], label="work"))))
 
     with pytest.raises(UsageError, match="fits several"):
         resolve(twice, "Work")

@@ -1,10 +1,10 @@
 import json
 import re
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import core
 from core import page

@@ -1,6 +1,7 @@
 from datetime import datetime
 
 import pytest
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,
@@ -28,7 +29,7 @@ from core.model import (
 )
 from core.policy.alerts import is_quiet, label, notification
 from core.policy.pool import lease, observe
-from tests.pools import ANTHROPIC, A, B, pool, replace, state
+from tests.pools import ANTHROPIC, A, B, pool, state
 
 NOW = datetime(2026, 11, 21, 12, 0).astimezone().timestamp()
 AT_ONE = NOW + 3600

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import AccountKind, AccountState, Affinity, Identity, Pool, QuotaWindow, SessionId
 from core.policy.balanced import COUNTED, RECENT_S, best, conversations, score
-from tests.pools import ANTHROPIC, NOW, A, B, pool, replace, state
+from tests.pools import ANTHROPIC, NOW, A, B, pool, state
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,
@@ -25,7 +26,7 @@ from core.model import (
 from core.policy.explain import IN_ORDER, MORE, Turn, explain
 from core.policy.pool import choose
 from core.policy.readiness import obstacle
-from tests.pools import ANTHROPIC, NOW, A, B, C, pool, replace, rest, resting, state
+from tests.pools import ANTHROPIC, NOW, A, B, C, pool, rest, resting, state
 
 OPUS = ModelFamily("opus")
 BATCH = ResourceId("msgbatch_1")

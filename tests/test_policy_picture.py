@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,
@@ -22,7 +23,7 @@ from core.model import (
     WindowView,
 )
 from core.policy.picture import active, snapshot
-from tests.pools import GO, NOW, A, B, C, pool, replace, resting, state
+from tests.pools import GO, NOW, A, B, C, pool, resting, state
 
 HERE = ProviderName.ANTHROPIC
 USED = QuotaWindow("5h", 0.62, NOW + 3600, seen_at=NOW)

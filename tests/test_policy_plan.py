@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import (
     AccountKind,
@@ -16,7 +17,7 @@ from core.model import (
     WindowStatus,
 )
 from core.policy import plan
-from tests.pools import NOW, replace, state
+from tests.pools import NOW, state
 
 FABLE, OPUS = ModelFamily("fable"), ModelFamily("opus")
 HOUR, DAY = 3600.0, 86_400.0

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,
@@ -43,7 +44,7 @@ from core.policy.polling import (
     schedule,
 )
 from core.policy.polling import learned as pool_learned
-from tests.pools import NOW, A, pool, replace, rest, said, state
+from tests.pools import NOW, A, pool, rest, said, state
 
 OPUS = ModelFamily("opus")
 FABLE = ModelFamily("fable")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,
@@ -79,7 +80,7 @@ from core.policy.pool import (
 from core.policy.readiness import obstacle, standing
 from core.policy.readiness import resting as keeping
 from core.policy.rests import LONGEST_REST_S, UNKNOWN_RESET_MAX_S, UNKNOWN_RESET_S, with_state
-from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, replace, rest, resting, said, state
+from tests.pools import ANTHROPIC, GO, NOW, A, B, C, D, pool, rest, resting, said, state
 
 OPUS = ModelFamily("opus")
 SONNET = ModelFamily("sonnet")

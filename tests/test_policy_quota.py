@@ -4,10 +4,11 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import ExtraUsage, ModelFamily, QuotaWindow, WindowStatus
 from core.policy import quota, timing
-from tests.pools import NOW, replace, state
+from tests.pools import NOW, state
 
 OPUS = ModelFamily("opus")
 SONNET = ModelFamily("sonnet")

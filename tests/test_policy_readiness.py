@@ -1,10 +1,11 @@
 """Whether one account can serve: everything that may stand in the way, and the words for it."""
 
 import pytest
+from msgspec.structs import replace
 
 from core.model import AccountState, ClientKind, ModelFamily, ProviderName, Request, Serves, SignIn, Standing
 from core.policy.readiness import any_client, bar, live, obstacle, resting, standing
-from tests.pools import ANTHROPIC, NOW, replace, rest, state
+from tests.pools import ANTHROPIC, NOW, rest, state
 from tests.pools import resting as resting_account
 
 OPUS = replace(ANTHROPIC, family=ModelFamily("opus"))

@@ -1,6 +1,7 @@
 """Rests begin, are shared, are asked about once in a while, and end when an answer shows that they are over."""
 
 import pytest
+from msgspec.structs import replace
 
 from core.model import Cause, Cooldown, CooldownStarted, Served, UpstreamFailed
 from core.policy.pool import choose, lease, observe
@@ -19,7 +20,7 @@ from core.policy.rests import (
     upstream_failed,
     well,
 )
-from tests.pools import ANTHROPIC, NOW, A, B, pool, replace, rest, state
+from tests.pools import ANTHROPIC, NOW, A, B, pool, rest, state
 
 HOUR_S = 3_600.0
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import (
     AccountRefused,
@@ -40,7 +41,7 @@ from core.policy.retry import (
     affordable,
     next_step,
 )
-from tests.pools import ANTHROPIC, pool, replace, state
+from tests.pools import ANTHROPIC, pool, state
 
 QUIET = pool(state("a", in_flight=1))
 BUSY = pool(state("a", in_flight=4), retrying=MIN_RETRIES)

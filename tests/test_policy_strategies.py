@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import AccountKind, AccountState, Choice, Fitness, ProviderName, QuotaWindow, Strategy
 from core.policy.strategies import STRATEGIES
-from tests.pools import ANTHROPIC, NOW, A, B, C, pool, replace, state
+from tests.pools import ANTHROPIC, NOW, A, B, C, pool, state
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 

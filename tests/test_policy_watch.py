@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from core.model import (
     Account,
@@ -19,7 +20,6 @@ from core.model import (
 )
 from core.policy.timing import DAY_S, HOUR_S
 from core.policy.watch import look
-from tests.pools import replace
 
 NOW = 1_800_000_000.0
 RESETS_AT = NOW + 3 * HOUR_S

@@ -1,12 +1,13 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from core.bus import Bus
 from core.demo_run import Memory

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from core.model import (
     AccountKind,
@@ -28,7 +29,7 @@ from core.policy.pool import observe
 from core.providers import PROVIDERS
 from core.providers.base import Provider
 from core.providers.headers import Headers
-from tests.pools import A, pool, replace
+from tests.pools import A, pool
 from tests.recorded import answer
 
 CLAUDE = PROVIDERS[AccountKind.CLAUDE]

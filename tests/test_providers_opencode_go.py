@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from core.model import (
     AccountKind,
@@ -24,7 +25,6 @@ from core.model import (
 from core.providers import PROVIDERS
 from core.providers.headers import Headers
 from core.providers.opencode_go import usage_windows
-from tests.pools import replace
 from tests.recorded import answer, content
 
 GO = PROVIDERS[AccountKind.GO]

@@ -1,9 +1,9 @@
 import asyncio
 import time
-from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from core.model import ProviderName, SignIn
 from core.proxy import account_header, route

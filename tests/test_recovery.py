@@ -109,6 +109,16 @@ async def test_processes_that_start_together_make_one_key(paths: Paths, backend:
     assert await processes[0].entry(AccountId("account-4")) == ENTRY
 
 
+async def test_a_key_that_is_there_is_read_whoever_has_the_lock(
+    recovery: Recovery, paths: Paths, backend: MemoryBackend
+) -> None:
+    await recovery.seal(ANNA, ENTRY)
+    other, locks = process(paths, backend), Locks(paths, 0.0, kernel_lock)
+
+    async with locks.alone(AccountId("recovery")), asyncio.timeout(10):
+        assert await other.entry(ANNA) == ENTRY
+
+
 async def test_without_the_key_nothing_is_written_and_the_log_says_so(
     paths: Paths, backend: MemoryBackend, caplog: pytest.LogCaptureFixture
 ) -> None:

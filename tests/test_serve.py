@@ -5,13 +5,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import httpx
 import pytest
 from filelock import FileLock
+from msgspec.structs import replace
 
 from core import remote
 from core.config import Config, ConfigFile

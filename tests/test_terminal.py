@@ -1,9 +1,9 @@
-import dataclasses
 import io
 import sys
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import asdict, replace
 from rich.cells import cell_len
 
 from core import terminal
@@ -68,8 +68,7 @@ SNAPSHOT = Snapshot(
 
 
 def info_of(view: AccountView, **more: object) -> AccountInfo:
-    row = {field.name: getattr(view, field.name) for field in dataclasses.fields(AccountView)}
-    return AccountInfo(**{**row, "at": NOW, **more})
+    return AccountInfo(**{**asdict(view), "at": NOW, **more})
 
 
 Shown = Callable[..., str]
@@ -125,11 +124,11 @@ def test_age_of_a_fresh_reading_is_said_only_where_everything_is(shown: Shown) -
 
 
 def test_list_says_what_is_paid_extra_and_whose_limits_are_shared(shown: Shown) -> None:
-    team = dataclasses.replace(
+    team = replace(
         WORK, shares_with=("Spare", "CI"), extra_usage=ExtraUsage(enabled=True, in_use=True, utilization=0.4)
     )
 
-    text = shown(dataclasses.replace(SNAPSHOT, accounts=(team,)))
+    text = shown(replace(SNAPSHOT, accounts=(team,)))
 
     assert "Shares limits with Spare, CI" in text
     assert "Extra usage in use, 40 % of its limit spent" in text
@@ -159,7 +158,7 @@ def test_list_says_what_is_paid_extra_and_whose_limits_are_shared(shown: Shown) 
     ],
 )
 def test_state_is_said_in_words(change: dict[str, object], words: str) -> None:
-    assert terminal.state(dataclasses.replace(WORK, **change), NOW) == words
+    assert terminal.state(replace(WORK, **change), NOW) == words
 
 
 def test_info_tells_everything_with_its_age(shown: Shown) -> None:
@@ -229,12 +228,12 @@ def test_a_console_without_unicode_gets_bars_of_ascii(shown: Shown, encoding: st
     assert "Home -> Work" in text
 
 
-CROWD = dataclasses.replace(
+CROWD = replace(
     SNAPSHOT,
     accounts=(
-        dataclasses.replace(WORK, served=1234, pinned_until_at=NOW + HOUR_S),
-        dataclasses.replace(HOME, label="私のアカウント", windows=WORK.windows),
-        dataclasses.replace(HOME, label="Spare key of the whole team", standing=Standing.SIGN_IN, detail="refused"),
+        replace(WORK, served=1234, pinned_until_at=NOW + HOUR_S),
+        replace(HOME, label="私のアカウント", windows=WORK.windows),
+        replace(HOME, label="Spare key of the whole team", standing=Standing.SIGN_IN, detail="refused"),
     ),
 )
 
@@ -259,7 +258,7 @@ def test_the_list_reads_on_a_narrow_terminal(shown: Shown, columns: int, encodin
 def test_a_gauge_goes_in_eighths_of_a_character(shown: Shown, utilization: float | None, bar: str) -> None:
     window = WindowView("5h", utilization, None, Level.OK)
 
-    text = shown(dataclasses.replace(SNAPSHOT, accounts=(dataclasses.replace(WORK, windows=(window,)),)))
+    text = shown(replace(SNAPSHOT, accounts=(replace(WORK, windows=(window,)),)))
 
     (gauge,) = [
         line.split()[2]
@@ -271,7 +270,7 @@ def test_a_gauge_goes_in_eighths_of_a_character(shown: Shown, utilization: float
 
 def test_a_window_is_told_with_its_pace(shown: Shown) -> None:
     window = WindowView("5h", 0.5, NOW + HOUR_S, Level.OK, pace=1.62)
-    text = shown(dataclasses.replace(SNAPSHOT, accounts=(dataclasses.replace(WORK, windows=(window,)),)))
+    text = shown(replace(SNAPSHOT, accounts=(replace(WORK, windows=(window,)),)))
     assert f"resets {clock_time(NOW + HOUR_S, NOW)}, pace 1.6" in text
 
 
@@ -290,7 +289,7 @@ def test_nothing_is_coloured_when_nobody_looks(shown: Shown) -> None:
 
 
 def test_labels_are_shown_as_they_are(shown: Shown) -> None:
-    odd = dataclasses.replace(WORK, label="[red]x[/red] :smile:", reason="[b]why[/b]")
+    odd = replace(WORK, label="[red]x[/red] :smile:", reason="[b]why[/b]")
     moves = (Move(0.0, "[i]a", "b", "[/i]c"),)
     text = shown(Snapshot(at=0.0, accounts=(odd,), moves=moves, strategy=Strategy.STICKY))
 
@@ -302,9 +301,7 @@ def test_labels_are_shown_as_they_are(shown: Shown) -> None:
 
 def test_a_providers_words_do_not_steer_the_terminal(shown: Shown) -> None:
     evil = "\x1b]0;title\x07\x1b[2J\r\x9b31m"
-    odd = dataclasses.replace(
-        WORK, label=evil, reason=evil, detail=evil, email=evil, plan=evil, windows=(), shares_with=(evil,)
-    )
+    odd = replace(WORK, label=evil, reason=evil, detail=evil, email=evil, plan=evil, windows=(), shares_with=(evil,))
     told = info_of(odd, account_uuid=evil, organization_uuid=evil, errors=(AccountError(NOW, evil),))
     text = shown(Snapshot(at=0.0, accounts=(odd,), moves=(Move(0.0, evil, evil, evil),)), told)
 
@@ -316,10 +313,10 @@ def test_status_tells_what_the_pace_leads_to(capsys: pytest.CaptureFixture[str])
         WindowView("5h", 0.7, NOW + 9_000, Level.WARN, dry_at=NOW + 3_600),
         WindowView("7d", 0.2, NOW + 3 * 86_400, Level.OK, lost=0.12),
     )
-    accounts = tuple(dataclasses.replace(WORK, id=AccountId(id_), windows=windows) for id_ in "ab")
+    accounts = tuple(replace(WORK, id=AccountId(id_), windows=windows) for id_ in "ab")
     lasting = {ProviderName.ANTHROPIC: 3 * HOUR_S}
 
-    terminal.show_status(dataclasses.replace(SNAPSHOT, accounts=accounts, headroom_s=lasting))
+    terminal.show_status(replace(SNAPSHOT, accounts=accounts, headroom_s=lasting))
 
     shown = " ".join(capsys.readouterr().out.split())
     assert "Anthropic: At this rate all accounts last 3 h 00 min more" in shown
@@ -328,7 +325,7 @@ def test_status_tells_what_the_pace_leads_to(capsys: pytest.CaptureFixture[str])
 
 
 def test_info_tells_that_an_account_is_muted(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show_account(info_of(dataclasses.replace(WORK, muted=True)))
+    terminal.show_account(info_of(replace(WORK, muted=True)))
     assert "none about it" in capsys.readouterr().out
 
     terminal.show_account(info_of(WORK))

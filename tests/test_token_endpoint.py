@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec import structs
 
 from core import oauth
 from core.errors import SignInFailed
@@ -73,7 +74,7 @@ async def test_a_login_is_ended_with_its_refresh_token(http: httpx.AsyncClient) 
 )
 async def test_end_that_the_provider_does_not_take_is_told(http: httpx.AsyncClient, place: str, why: str) -> None:
     async with SimulatedProvider.running() as provider:
-        elsewhere = replace(provider.endpoints(), anthropic_token_url=f"{provider.url}{place}")
+        elsewhere = structs.replace(provider.endpoints(), anthropic_token_url=f"{provider.url}{place}")
 
         said = await TokenEndpoint(lambda: elsewhere, lambda: http, time.time).revoke(OAuthTokens("a", "r", 0.0))
 

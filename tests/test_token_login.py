@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from core.model import ApiKey, LoginHealth, LoginState, OAuthTokens
 from core.token_login import EARLY_S, SETUP_TOKEN_EARLY_S, Facts, Login

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from core.model import AccountId, ApiKey, LoginHealth, LoginState, OAuthTokens
 from core.token_memory import Logins

@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from filelock import FileLock
+from msgspec.structs import replace
 
 from core.errors import LoginNeeded, RefreshFailed, VaultError, VaultLocked
 from core.files import Paths

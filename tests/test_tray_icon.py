@@ -3,6 +3,7 @@ from functools import cache
 from itertools import combinations, product
 
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from core.model import (
@@ -83,7 +84,7 @@ def test_icon_shows_what_matters_most(accounts: tuple[AccountView, ...], state: 
 
 def test_while_all_rest_the_water_is_that_of_the_account_that_comes_back_first() -> None:
     full, half, unknown = (account(Standing.COOLING, used) for used in (1.0, 0.5, 0.2))
-    resting = snapshot(replace(full, until_at=900.0), replace(half, until_at=300.0), unknown)
+    resting = snapshot(structs.replace(full, until_at=900.0), structs.replace(half, until_at=300.0), unknown)
 
     assert state_of(resting) == IconState(50, Level.OK, Sign.RESTING)
 
@@ -102,20 +103,20 @@ def test_while_all_rest_the_water_is_that_of_the_account_that_comes_back_first()
 def test_offline_is_said_when_it_keeps_the_one_that_serves_or_everybody(
     accounts: tuple[AccountView, ...], sign: Sign
 ) -> None:
-    lost = replace(snapshot(*accounts), unreachable=(ProviderName.ANTHROPIC,))
+    lost = structs.replace(snapshot(*accounts), unreachable=(ProviderName.ANTHROPIC,))
 
     assert state_of(lost).sign is sign
 
 
 @pytest.mark.parametrize("accounts", [(), (account(Standing.SIGN_IN),), (account(used=0.95, active=True),)])
 def test_pause_comes_before_all_else(accounts: tuple[AccountView, ...]) -> None:
-    paused = replace(snapshot(*accounts), pause=Pause(), unreachable=tuple(ProviderName))
+    paused = structs.replace(snapshot(*accounts), pause=Pause(), unreachable=tuple(ProviderName))
 
     assert state_of(paused).sign is Sign.PAUSED
 
 
 def test_demo_and_the_persons_style_are_part_of_the_state() -> None:
-    shown = state_of(replace(snapshot(), demo=True, icon=PLAIN))
+    shown = state_of(structs.replace(snapshot(), demo=True, icon=PLAIN))
 
     assert (shown.demo, shown.style) == (True, PLAIN)
 

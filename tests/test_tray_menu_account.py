@@ -1,9 +1,9 @@
 """One account's part of the menu."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import core
 from core import page

@@ -1,8 +1,7 @@
 """The words of a row: state, windows, and as little as makes them clear."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,

@@ -4,21 +4,23 @@ Accounts are `Account 1…`, the person's folder is `~`, an address of their own
 system said goes through the net of `redaction` as well.
 """
 
-from dataclasses import astuple, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
+
+from msgspec import structs
 
 from core.doctor.facts import Facts
 from core.doctor.judge import judge
 from core.model import Endpoints
 from core.redaction import for_others
 
-_KNOWN_HOSTS = {urlsplit(url).hostname for url in astuple(Endpoints())}
+_KNOWN_HOSTS = {urlsplit(url).hostname for url in structs.astuple(Endpoints())}
 
 
 def report(facts: Facts, home: str, user: str) -> str:
     """A text to be pasted where strangers read it."""
     called = {info.label: f"Account {number}" for number, info in enumerate(facts.accounts, 1)}
-    accounts = tuple(replace(info, label=called[info.label], email="") for info in facts.accounts)
+    accounts = tuple(structs.replace(info, label=called[info.label], email="") for info in facts.accounts)
     lines = [
         f"Tidegate {facts.version}, {facts.system}",
         f"Accounts: {', '.join(info.kind for info in accounts) or 'none'}",

@@ -15,8 +15,9 @@ The weights were chosen by simulation against a bound with perfect foresight (`m
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
 
 from core.model import Account, AccountId, AccountKind, AccountState, ModelFamily, Pool, QuotaWindow, Request
 from core.policy import timing
@@ -41,8 +42,7 @@ FRESH_BONUS = 0.05
 """A 5 h window begins with its first request: begun early, it ends early, and the next one begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(msgspec.Struct, frozen=True):
     """What speaks for an account, with the window that does."""
 
     value: float

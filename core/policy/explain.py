@@ -4,8 +4,6 @@ The order and the words are those of the real choice, since it is the real choic
 time without those that have been named.
 """
 
-from dataclasses import dataclass
-
 import msgspec
 
 from core.model import AccountId, AccountState, Choice, Pool, Request
@@ -18,8 +16,7 @@ IN_ORDER = 10
 MORE = "ready, further back in the line"
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One account's place in the line."""
 
     account: AccountId

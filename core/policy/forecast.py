@@ -1,7 +1,8 @@
 """What the present pace of a quota window comes to by its reset, and for how long all accounts last. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from core.model import AccountState, QuotaWindow
 from core.policy.timing import DAY_S, current, rate
@@ -12,8 +13,7 @@ LEAST_USE = 0.1
 """Of a day's worth: whoever spends less than this share of what is left in a day is not at work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(msgspec.Struct, frozen=True):
     """What the present pace leads to. `dry_at`: it is full then, before its reset. `lost`: the share left at reset."""
 
     dry_at: float | None = None

@@ -6,9 +6,9 @@ works, and a refusal is followed by a long rest. It says nothing about the accou
 """
 
 import math
-from dataclasses import dataclass
 from typing import assert_never
 
+import msgspec
 from msgspec.structs import replace
 
 from core.model import (
@@ -59,28 +59,24 @@ MAX_COUNT = 16
 # --- what an answer was ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """The endpoint told the windows, as they were at their `seen_at`, and what it knows of extra usage."""
 
     windows: tuple[QuotaWindow, ...]
     extra_usage: ExtraUsage | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TurnedAway:
+class TurnedAway(msgspec.Struct, frozen=True):
     """A 429 of the endpoint's own budget, which is nothing of the account's quota. `asked_s`: its `retry-after`."""
 
     asked_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True):
     """This login lacks the scope, and always will."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """No reading this time. `rejected`: a 401, which a renewal may cure."""
 
     text: str

@@ -7,11 +7,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from anyio.from_thread import BlockingPortal
+from msgspec.structs import replace
 
 from core import app, connected
 from core.demo_run import Memory, admit

@@ -4,10 +4,11 @@ import asyncio
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from core.files import Paths
 from core.model import AccountId, OAuthTokens

@@ -6,9 +6,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from core.errors import TidegateError
 from core.import_glance import Glance

@@ -1,7 +1,8 @@
 """Snapshots that the desktop tests show, by name. Test and tray are two processes, so they agree on `now`."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from core.model import (
     AccountId,

@@ -6,11 +6,11 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import anyio
+from msgspec.structs import replace
 
 from core import app
 from core.errors import InstanceRunning, TidegateError, VaultLocked

@@ -4,11 +4,11 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from core import config, connected, history, jsonc, log_reading, sealing, token_intents
 from core.clients import ADDITIONS, CLIENTS

@@ -5,10 +5,11 @@ A refusal is 401, 403, 405 or 421 and reaches no provider; anything else means t
 
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from core import app as core_app
 from core import proxy, remote

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anthropic
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from core.model import Cause, Changed, Event, ProviderBack, ProviderLost, ProviderName, SignIn, Strategy
 from core.policy.pool import RAMP_STEP_S

@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
+from msgspec.structs import replace
 
 from core import remote
 from core.config import Config, ConfigFile

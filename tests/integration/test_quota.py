@@ -1,10 +1,10 @@
 """Quota from end to end: paid extra usage, limits that keys share, and what is shown of both."""
 
-from dataclasses import replace
 from typing import Any
 
 import anthropic
 import pytest
+from msgspec.structs import replace
 
 from core.demo_run import admit
 from core.model import AccountView, Standing
