@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from tests.bench.speed.native import Programs, Target, load, upstream
 from tests.bench.speed.peers import PEERS, pinned
 from tests.bench.speed.report import GOALS, ROWS, Goal, Results, Row, altered, placed, ratios, text, values, wrong
 from tests.bench.speed.seen import family, look
-from tests.bench.speed.subjects import Subject, free_port
+from tests.bench.speed.subjects import Subject, bare, free_port
 
 KEY = ["x-api-key: sk-ant-api03-of-the-tests"]
 DELAY_US = 20_000
@@ -130,6 +131,16 @@ def test_keys_belong_to_different_organisations_and_logins_have_windows(provider
 
 def test_ten_megabytes_are_taken(programs: Programs, provider: int) -> None:
     assert load(programs, Target(provider, KEY), requests=2, body=10_000_000)["good"] == 2
+
+
+def test_the_bare_proxy_loses_nothing(programs: Programs, provider: int, tmp_path: Path) -> None:
+    straight = load(programs, Target(provider, KEY), requests=40, connections=8, body=200_000)
+    with bare(tmp_path, provider) as subject:
+        through = load(programs, subject.target, requests=40, connections=8, body=200_000)
+        streams = load(programs, subject.target, requests=20, connections=4, events=30)
+
+    assert (through["good"], through["hash"]) == (40, straight["hash"])
+    assert (streams["good"], streams["events"]) == (20, 600)
 
 
 def test_an_answer_in_pieces_of_one_byte_is_the_same_answer(programs: Programs) -> None:

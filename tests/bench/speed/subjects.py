@@ -1,4 +1,4 @@
-"""What is measured: no proxy, nginx, and the real `tidegate serve`, each started anew with a state of its own."""
+"""What is measured: no proxy, nginx, a bare proxy, the real `tidegate serve`; each started anew, with its own state."""
 
 import os
 import shutil
@@ -111,6 +111,16 @@ def nginx(folder: Path, upstream: int) -> Iterator[Subject]:
         yield Subject(target, started.pid, until_answered(started, target, folder))
 
 
+@contextmanager
+def bare(folder: Path, upstream: int) -> Iterator[Subject]:
+    """asyncio and llhttp with nothing else: what no proxy that stands on them can be faster than."""
+    port = free_port()
+    words = [sys.executable, str(Path(__file__).with_name("bare.py")), str(port), str(upstream), KEYS[0]]
+    target = Target(port, ["x-api-key: local"])
+    with process(words, folder) as started:
+        yield Subject(target, started.pid, until_answered(started, target, folder))
+
+
 @dataclass
 class Tidegate:
     """An installation of the real program, and how it is started."""
@@ -191,7 +201,7 @@ def tidegate(folder: Path, upstream: int, source: Path = ROOT) -> Iterator[Subje
 
 def subjects(against: Path | None = None) -> dict[str, Start]:
     """By name, in the order of the report; `against` is another checkout of Tidegate to stand beside this one."""
-    chosen: dict[str, Start] = {"direct": direct, "nginx": nginx, "tidegate": tidegate}
+    chosen: dict[str, Start] = {"direct": direct, "nginx": nginx, "bare": bare, "tidegate": tidegate}
     if against:
         chosen["against"] = partial(tidegate, source=against)
     return chosen
