@@ -14,6 +14,7 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 async def serve(app: App, incoming: Incoming, answer: Answer) -> None:
     """Let `app` answer one request. A client that leaves cancels it, as it does every request."""
     path, _, query = incoming.target.partition(b"?")
+    client, ours = answer.ends or (None, None)
     lines = zip(incoming.headers.names, incoming.headers.raw, strict=True)
     scope: Message = {
         "type": "http",
@@ -26,8 +27,8 @@ async def serve(app: App, incoming: Incoming, answer: Answer) -> None:
         "query_string": query,
         "root_path": "",
         "headers": [(name, value) for name, (_, value) in lines],
-        "client": None,
-        "server": None,
+        "client": client,
+        "server": ours,
         "state": {"caller": incoming.note},
     }
     body: bytes | None = incoming.body

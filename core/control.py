@@ -29,6 +29,7 @@ from core.metrics import CONTENT_TYPE as METRICS_TYPE
 from core.model import Snapshot
 from core.page import accounts
 from core.page.settings import ON_THE_PAGE
+from core.ports import user_of
 from core.sessions import SESSION_LIFE_S, Sessions
 
 MAX_ORDER_BYTES = 64 * 1024
@@ -131,6 +132,9 @@ def application(
         return Response(file[0], headers=_HEADERS, media_type=file[1]) if file else _error(_NOTHING_HERE, 404)
 
     async def enter(request: Request) -> Response:
+        if await anyio.to_thread.run_sync(_is_another_user, request.scope):
+            text = page.message("This link is another user's", "Only who started Tidegate can open its status page.")
+            return HTMLResponse(text, 403, headers=_HEADERS)
         session = sessions.redeem(request.query_params.get("code", "")) if request.method == "GET" else None
         if session is None:
             text = page.message("This link has been used or is too old", "Open the page from Tidegate's menu again.")
@@ -250,6 +254,13 @@ def _page_files() -> Mapping[str, tuple[bytes, str]]:
         for entry in place.iterdir()
         if (suffix := entry.name.rpartition(".")[2]) in _PAGE_FILES
     }
+
+
+def _is_another_user(scope: Mapping[str, Any]) -> bool:
+    """Whether it is known that another user asks: a link stands in a browser's arguments, for everybody to read."""
+    client, ours = scope["client"], scope["server"]
+    user = user_of(client[1], ours[1]) if client and ours else None
+    return user is not None and user != os.getuid()
 
 
 @functools.cache

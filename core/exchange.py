@@ -48,12 +48,19 @@ class Handler(Protocol):
         """The answer to something that is no acceptable request."""
 
 
+Address = tuple[str, int]
+
+
 class Wire(Protocol):
     """What an answer needs of its connection."""
 
     keep_alive: bool
     http_1_0: bool
     room: bool
+
+    @property
+    def ends(self) -> tuple[Address, Address] | None:
+        """Host and port of the client and of ours; None when it is gone."""
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -123,6 +130,11 @@ class Answer:
     def room(self) -> bool:
         """Whether the client keeps up."""
         return self._connection.room
+
+    @property
+    def ends(self) -> tuple[Address, Address] | None:
+        """Host and port of the client and of ours; None when the client is gone."""
+        return self._connection.ends
 
     def finish(self) -> None:
         """The answer is whole."""

@@ -19,7 +19,7 @@ from itertools import chain
 import httptools
 
 from core.errors import PortTaken
-from core.exchange import Answer, Handler, Incoming, Simple
+from core.exchange import Address, Answer, Handler, Incoming, Simple
 from core.ports import owner_of
 from core.providers.headers import Headers
 
@@ -323,6 +323,14 @@ class _Connection(asyncio.Protocol):
             if self._transport.can_write_eof():
                 self._transport.write_eof()
             self._expect(LINGER_S)
+
+    @property
+    def ends(self) -> tuple[Address, Address] | None:
+        """Host and port of the client and of ours."""
+        if self._transport is None:
+            return None
+        client, ours = map(self._transport.get_extra_info, ("peername", "sockname"))
+        return client[:2], ours[:2]
 
     def reset_on_close(self) -> None:
         """Make the coming close a reset."""

@@ -322,6 +322,7 @@ class Wire:
         self.room = True
         self.writes: list[bytes] = []
         self.resets = False
+        self.ends = (("127.0.0.1", 40_000), ("127.0.0.1", 8433))
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)

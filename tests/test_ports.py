@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.ports import owner_of
+from core.ports import owner_of, user_of
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 
@@ -15,6 +15,10 @@ TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:20F1 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000 100 0 0 10 0
    1: 0100007F:20F2 0100007F:20F1 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0000 20 4 30 10 -1
+   2: 0100007F:20F1 0100007F:20F2 01 00000000:00000000 00:00000000 00000000  1001        0 4714 1 0000 20 4 30 10 -1
+   3: 0100007F:20F4 0100007F:20F1 01 00000000:00000000 00:00000000 00000000  1000        0 4715 1 0000 20 4 30 10 -1
+   4: 0200007F:20F4 0100007F:20F1 01 00000000:00000000 00:00000000 00000000  1002        0 4716 1 0000 20 4 30 10 -1
+   5: 0200007F:20F2 0100007F:20F1 06 00000000:00000000 00:00000000 00000000     0        0 0 3 0000
 """
 TABLE_6 = """\
   sl  local_address                         remote_address                        st tx rx tr tm retr uid timeout inode
@@ -95,3 +99,22 @@ def test_nobody_is_named_when_nobody_tells(proc: Path, port: int) -> None:
 
 def test_without_a_proc_nobody_is_named(tmp_path: Path) -> None:
     assert owner_of(8433, tmp_path) == ""
+
+
+@linux
+def test_a_connection_is_its_users(listener: socket.socket) -> None:
+    with socket.create_connection(listener.getsockname()[:2]) as client:
+        assert user_of(client.getsockname()[1], listener.getsockname()[1]) == os.getuid()
+
+
+def test_the_user_is_the_other_ends_and_not_our_own(proc: Path) -> None:
+    assert user_of(0x20F2, 0x20F1, proc) == 1000
+
+
+def test_ports_that_two_users_share_are_nobodys(proc: Path) -> None:
+    assert user_of(0x20F4, 0x20F1, proc) == -1
+
+
+def test_a_connection_that_is_not_there_has_no_user(proc: Path, tmp_path: Path) -> None:
+    assert user_of(0x20F9, 0x20F1, proc) is None
+    assert user_of(0x20F2, 0x20F1, tmp_path / "not Linux") is None
