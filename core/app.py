@@ -164,7 +164,7 @@ async def running(paths: Paths, options: Options) -> AsyncIterator[Core]:
         core.poller.on_wake = upstream.drop_idle
         stack.callback(upstream.close)
         local_keys = LocalKeys(_keys_by_digest(core.config))
-        proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock, local_keys)
+        proxy = Proxy(core.engine, core.tokens, upstream, core.history, core.settings, core.clock)
 
         def strangers_welcome() -> bool:
             return core.settings().passthrough and not core.engine.pool.accounts

@@ -10,7 +10,7 @@ from core.providers.headers import Headers
 
 @dataclass(slots=True)
 class Incoming:
-    """One request. `note` is what `admit` made of the head."""
+    """One request. `note` and `program` are what `admit` made of the head: who asks, and with whose key."""
 
     method: bytes
     target: bytes
@@ -19,6 +19,7 @@ class Incoming:
     keep_alive: bool = True
     body: bytes = b""
     note: Any = None
+    program: str = ""
 
     @property
     def path(self) -> bytes:

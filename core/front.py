@@ -29,7 +29,7 @@ class Front:
         verdict = self.guard.admit(request.method, request.target, request.headers)
         if isinstance(verdict, Refusal):
             return problem(verdict.status, verdict.type, verdict.message, NO_RETRY)
-        request.note = verdict
+        request.note, request.program = verdict.caller, verdict.program
         return None
 
     async def serve(self, request: Incoming, answer: Answer) -> None:

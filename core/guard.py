@@ -15,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.local_keys import PREFIX, LocalKeys
+import msgspec
+
+from core.local_keys import EVERYBODY, PREFIX, LocalKeys
 from core.providers.headers import Headers
 from core.providers.incoming import client_key
 
@@ -43,6 +45,14 @@ class Caller(StrEnum):
     """It asked for one of the two things that need no key: health, and following a one-time link."""
 
 
+class Admitted(msgspec.Struct, frozen=True):
+    """Somebody who may speak."""
+
+    caller: Caller
+    program: str = EVERYBODY
+    """Whose local key it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer of ours in place of the upstream's."""
@@ -64,7 +74,7 @@ class Guard:
     passthrough: Callable[[], bool]
     """Whether a client with a credential of its own may go through now: setting on and no account at all."""
 
-    def admit(self, method: bytes, target: bytes, headers: Headers) -> Caller | Refusal:
+    def admit(self, method: bytes, target: bytes, headers: Headers) -> Admitted | Refusal:
         """Who this is, or the refusal it gets."""
         refusal = self._wrong_door(target, headers)
         if refusal:
@@ -75,19 +85,21 @@ class Guard:
         reading = method in {b"GET", b"HEAD"}
         if b"origin" in headers:
             looker = self._looker(headers) if path.startswith(CONTROL) and _is_from_own_page(headers) else None
-            return looker if looker is Caller.PAGE or (looker and reading) else _NO_PAGES
+            return Admitted(looker) if looker is Caller.PAGE or (looker and reading) else _NO_PAGES
         if reading and path in {b"/-/health", b"/-/open"}:
-            return Caller.NOBODY
-        if self.local_keys.owner(headers) is not None:
-            return Caller.CLIENT
+            return Admitted(Caller.NOBODY)
+        program = self.local_keys.owner(headers)
+        if program is not None:
+            return Admitted(Caller.CLIENT, program)
         keys = client_key(headers)
         if path.startswith(CONTROL):
             if any(hmac.compare_digest(key, self.control_token.encode()) for key in keys):
-                return Caller.CONTROL
-            return (reading and self._looker(headers)) or _NO_KEY
+                return Admitted(Caller.CONTROL)
+            looker = self._looker(headers) if reading else None
+            return Admitted(looker) if looker else _NO_KEY
         # A key of ours that was taken back is no provider's: it goes nowhere.
         if keys and not any(key.startswith(PREFIX) for key in keys) and self.passthrough():
-            return Caller.STRANGER
+            return Admitted(Caller.STRANGER)
         return _WRONG_KEY if keys else _NO_KEY
 
     def _wrong_door(self, target: bytes, headers: Headers) -> Refusal | None:

@@ -21,7 +21,6 @@ from core.errors import TidegateError
 from core.exchange import Answer, Incoming, Simple
 from core.history import History, RequestRow
 from core.link import Failure
-from core.local_keys import EVERYBODY, LocalKeys
 from core.model import (
     AccountId,
     AccountKind,
@@ -87,7 +86,6 @@ class Proxy:
     history: History
     settings: Callable[[], Settings]
     clock: Callable[[], float]
-    local_keys: LocalKeys
 
     async def serve(self, incoming: Incoming, answer: Answer) -> None:
         """Serve a client that has the local key."""
@@ -194,7 +192,7 @@ class _Exchange:
             request.model,
             request.session,
             self._usage,
-            self._proxy.local_keys.owner(self._incoming.headers) or EVERYBODY,
+            self._incoming.program,
         )
 
     async def _once(self) -> bool:

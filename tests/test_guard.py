@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.guard import PAGE_COOKIE, PAGE_KEY, Caller, Guard, Refusal, page_cookie
+from core.guard import PAGE_COOKIE, PAGE_KEY, Admitted, Caller, Guard, Refusal, page_cookie
 from core.local_keys import EVERYBODY, LocalKeys
 from core.providers.headers import HeaderLine, Headers
 
@@ -43,7 +43,7 @@ def admit(
     """Who the guard says this is, or the status of the refusal."""
     lines: Iterable[HeaderLine] = headers if host is None else ((b"Host", host), *headers)
     verdict = guard(passthrough=passthrough).admit(method, target, Headers(lines))
-    return verdict.status if isinstance(verdict, Refusal) else verdict
+    return verdict.status if isinstance(verdict, Refusal) else verdict.caller
 
 
 def bearer(key: bytes) -> HeaderLine:
@@ -407,6 +407,14 @@ def test_a_refusal_tells_a_wrong_key_from_a_missing_one_and_says_where_the_key_i
     assert missing.message != wrong.message
     assert "tidegate token" in missing.message
     assert "tidegate token" in wrong.message
+
+
+def test_it_is_known_whose_key_was_brought() -> None:
+    known = {hashlib.sha256(KEY).hexdigest(): EVERYBODY, hashlib.sha256(b"tg-of-opencode").hexdigest(): "opencode"}
+    two = Guard(PORT, LocalKeys(lambda: known), CONTROL.decode(), page_session, lambda: False)
+    programs = [two.admit(b"POST", V1, Headers([(b"host", HOME), bearer(key)])) for key in (KEY, b"tg-of-opencode")]
+
+    assert programs == [Admitted(Caller.CLIENT), Admitted(Caller.CLIENT, "opencode")]
 
 
 def test_a_guard_without_a_key_lets_nobody_in() -> None:

@@ -151,11 +151,11 @@ def retry_after_s(headers: Headers, now: float) -> float | None:
 
 def number(value: object) -> float | None:
     """A finite number from a header or from JSON, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str, bytes)):
+    if value is None or isinstance(value, bool):
         return None
     try:
-        result = float(value)
-    except (ValueError, OverflowError):
+        result = float(value)  # type: ignore[arg-type] # of what is no number either it says so itself
+    except (TypeError, ValueError, OverflowError):
         return None
     return result if math.isfinite(result) else None
 

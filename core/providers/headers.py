@@ -4,7 +4,7 @@ Both filters only leave lines out: what goes on keeps its order, its duplicates 
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -39,23 +39,23 @@ class Headers:
     On the path of every request: the lower-case names are made once, here.
     """
 
-    __slots__ = ("_index", "names", "raw")
+    __slots__ = ("_index", "get", "names", "raw")
 
     raw: Final[tuple[HeaderLine, ...]]
     names: Final[tuple[bytes, ...]]
     """The lower-case name of each line of `raw`."""
+    get: Final[Callable[[bytes], bytes | None]]
+    """The value of a header by its lower-case name; several lines are joined by ", "."""
 
     def __init__(self, raw: Iterable[HeaderLine]) -> None:
         self.raw = tuple(raw)
-        self.names = tuple([name.lower() for name, _ in self.raw])
-        index = dict(zip(self.names, [value for _, value in self.raw], strict=True))
+        given, values = zip(*self.raw, strict=True) if self.raw else ((), ())
+        self.names = tuple(map(bytes.lower, given))
+        index = dict(zip(self.names, values, strict=True))
         if len(index) < len(self.names):
             index = _joined(self.names, self.raw)
         self._index: Final = index
-
-    def get(self, name: bytes) -> bytes | None:
-        """The value of a header by its lower-case name; several lines are joined by ", "."""
-        return self._index.get(name)
+        self.get = index.get  # itself: a request asks thirty times
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._index

@@ -299,7 +299,7 @@ def nobody_without_a_key_gets_in(data: bytes) -> None:
         client_key(headers)
         if isinstance(verdict, Refusal):
             assert 400 <= verdict.status <= 421
-        elif verdict is not Caller.NOBODY:
+        elif verdict.caller is not Caller.NOBODY:
             assert any(secret in lines for secret in secrets), verdict
 
 
