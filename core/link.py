@@ -296,8 +296,7 @@ class Link(asyncio.Protocol):
         self._keep = False  # should a second answer begin behind the one that was asked for
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._response is None:  # later ones are trailers, which nobody needs
-            self._headers.append((name, value))
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -305,7 +304,7 @@ class Link(asyncio.Protocol):
             return
         if status < _INFORMATIONAL.start or self._head_is_too_large():
             raise ValueError  # llhttp takes both; `data_received` hears of it as of any other mistake
-        headers = Headers(self._headers)
+        headers, self._headers = Headers(self._headers), []  # what follows are trailers, which nobody needs
         self._until_eof = (
             b"content-length" not in headers and b"transfer-encoding" not in headers and status not in _NO_BODY
         ) and not self._head_request

@@ -192,8 +192,7 @@ class _Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_done:  # later ones are trailers, which nobody needs
-            self._raw_headers.append((name, value))
+        self._raw_headers.append((name, value))  # trailers too: the head was taken before them
 
     def on_headers_complete(self) -> None:
         self._head_done = True
