@@ -54,8 +54,6 @@ VaultKind = Literal["keyring", "file"]
 LOCAL_KEY = "local-key"
 GRACE_S = 15.0
 """What answers in progress get when Tidegate stops."""
-USER_AGENT = f"tidegate/{__version__}"
-CONTROL_TIMEOUT_S = 30.0
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -447,16 +445,9 @@ class _HttpClient:
 
     def __call__(self) -> "httpx.AsyncClient":
         if self._client is None:
-            import httpx  # noqa: PLC0415 - that is the point
+            from core import control_http  # noqa: PLC0415 - that is the point
 
-            self._client = httpx.AsyncClient(
-                verify=trust.context(),
-                headers={"user-agent": USER_AGENT},
-                timeout=CONTROL_TIMEOUT_S,
-                follow_redirects=False,
-                trust_env=False,
-                event_hooks={"response": [self._heed_date]},
-            )
+            self._client = control_http.client(self._heed_date)
         return self._client
 
     async def _heed_date(self, response: "httpx.Response") -> None:
