@@ -17,7 +17,7 @@ from core import cli
 from core.autostart import Autostart, Entry, Status, installation, of_this_system, program
 from core.autostart.launch_agent import LABEL, LaunchAgent
 from core.autostart.run_key import APPROVED, LONGEST, NAME, RUN, RunKey
-from core.autostart.systemd import UNIT, UserUnit
+from core.autostart.systemd import UserUnit
 from core.autostart.xdg import DesktopEntry
 from core.errors import NothingToDo, TidegateError
 
@@ -245,16 +245,16 @@ def test_entry_of_the_administrator_is_hidden_and_not_deleted(tmp_path: Path) ->
     assert entry.read() == "/usr/bin/tidegate"
 
 
-def test_unit_of_the_package_is_the_one_that_is_written_for_a_person() -> None:
+def test_unit_of_the_package_is_the_one_that_is_written_for_a_person(tmp_path: Path) -> None:
     packaged = (ROOT / "packaging/systemd/tidegate.service").read_text()
 
-    assert packaged == UNIT.format(line="/usr/bin/tidegate serve")
+    assert packaged == UserUnit(tmp_path).text(("/usr/bin/tidegate", "serve"))
 
 
 def test_unit_that_a_package_brought_and_somebody_enabled_is_seen_and_can_be_switched_off(tmp_path: Path) -> None:
     packaged = tmp_path / "usr/lib/systemd/user/tidegate.service"
     packaged.parent.mkdir(parents=True)
-    packaged.write_text(UNIT.format(line="/usr/bin/tidegate serve"))
+    packaged.write_text(UserUnit(tmp_path).text(("/usr/bin/tidegate", "serve")))
     link = tmp_path / "config/systemd/user/default.target.wants/tidegate.service"
     link.parent.mkdir(parents=True)
     link.symlink_to(packaged)
@@ -275,8 +275,7 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path, monkeypatch: pytest.
     home = tmp_path / "run"
     home.mkdir(mode=0o700)
     unit = tmp_path / "tidegate.service"
-    line = UserUnit(tmp_path).line((sys.executable, 'a "quoted" $word', "100 %"))
-    unit.write_text(UNIT.format(line=line))
+    unit.write_text(UserUnit(tmp_path).text((sys.executable, 'a "quoted" $word', "100 %")))
 
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(home)}
     done = subprocess.run(
@@ -288,6 +287,25 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path, monkeypatch: pytest.
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd")
+@pytest.mark.parametrize("name", ["tide gate", "100 %", 'a "quoted" $word'])
+def test_unit_is_passed_over_once_its_program_is_gone(tmp_path: Path, name: str) -> None:
+    program = tmp_path / name
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    text = UserUnit(tmp_path).text((str(program), "serve"))
+    condition = next(line for line in text.splitlines() if line.startswith("Condition"))
+    analyze = shutil.which("systemd-analyze", path=f"{os.defpath}:/usr/bin")
+    assert analyze, "apt-get install systemd"
+
+    def holds() -> bool:
+        return subprocess.run([analyze, "condition", condition], capture_output=True, check=False).returncode == 0
+
+    assert holds()
+    program.unlink()
+    assert not holds()
 
 
 # --- macOS -----------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ UNIT = """# Tidegate without an icon. On: systemctl --user enable --now tidegate
 [Unit]
 Description=Tidegate: several coding-agent accounts that behave as one
 Documentation=man:tidegate(1)
+# Gone with its package: then there is nothing to start, and nothing to complain of.
+ConditionFileIsExecutable={program}
 StartLimitIntervalSec=5min
 StartLimitBurst=5
 
@@ -72,10 +74,14 @@ class UserUnit:
         """The value of `ExecStart`."""
         return " ".join(map(_quoted, command))
 
+    def text(self, command: Sequence[str]) -> str:
+        """The unit that starts it."""
+        return UNIT.format(program=command[0].replace("%", "%%"), line=self.line(command))
+
     def write(self, command: Sequence[str]) -> None:
         """Write the unit and enable it. It starts with the next login."""
         make_folder(self._link.parent)
-        write_atomic(self._unit, UNIT.format(line=self.line(command)).encode())
+        write_atomic(self._unit, self.text(command).encode())
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(self._unit)
         _reload()
