@@ -85,6 +85,8 @@ class Delivery:
         finally:
             if self._pinger:
                 self._pinger.cancel()
+            if self._tap:
+                self._tap.overheard = None  # it is ours, and we have the tap
         tap = self._tap
         if tap and tap.readable and not tap.complete and tap.error is None:
             return self._broken("the provider's stream ended before its end")

@@ -43,6 +43,10 @@ class Failure(Exception):
         self.hopeless = hopeless
         """Trying again cannot help: the certificate is wrong, the request cannot be written."""
 
+    def again(self) -> "Failure":
+        """Another one that says the same: who keeps a failure and raises it is kept by its traceback."""
+        return Failure(self.text, delivered=self.delivered, begun=self.begun, hopeless=self.hopeless)
+
 
 class Response:
     """An answer: its head, and its body as it comes."""
@@ -108,12 +112,15 @@ class Response:
         self._held_bytes = 0
         self._sink = sink
         self._read_on()
-        while not self._whole:
-            await self._something()
+        try:
+            while not self._whole:
+                await self._something()
+        finally:
+            self._sink = None  # who takes the pieces has this answer
 
     async def _something(self) -> None:
         if self._failure:
-            raise self._failure
+            raise self._failure.again()
         self._done = asyncio.get_running_loop().create_future()
         try:
             await self._done
@@ -236,6 +243,9 @@ class Link(asyncio.Protocol):
             elif waiter.exception() is None:  # it was answered in this moment, and may serve somebody else already
                 waiter.result().close()
             raise
+        finally:
+            # A failure's traceback has this frame, which has the failure, and the body until somebody collects garbage.
+            del waiter
 
     # --- transport ---
 
@@ -287,6 +297,7 @@ class Link(asyncio.Protocol):
         else:
             self._fail("the provider closed the connection" if exc is None else "the connection broke")
         self._transport = None
+        del self._parser  # it has our methods: in that cycle, all would wait for the garbage collector
         self._lost(self)
 
     # --- parser ---

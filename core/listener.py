@@ -117,6 +117,7 @@ class _Connection(asyncio.Protocol):
         if self._timer:
             self._timer.cancel()
         self._transport = None
+        del self._parser  # it has our methods: in that cycle, requests would wait for the garbage collector
         if self._task:
             self._task.cancel("the client hung up")
         else:
