@@ -1,7 +1,7 @@
 """HTTP/1.1 from clients: parsing, limits, time-outs, back-pressure.
 
-One `asyncio.Protocol` per connection around llhttp (httptools) in its strict mode. A request's head is shown to the
-handler's `admit` before its body is read; a whole request is given to `serve`, which writes the answer through
+One `asyncio.BufferedProtocol` per connection around llhttp (httptools) in its strict mode. A request's head is shown to
+the handler's `admit` before its body is read; a whole request is given to `serve`, which writes the answer through
 `Answer`. When the client hangs up, `serve` is cancelled at once.
 """
 
@@ -19,7 +19,7 @@ from itertools import chain
 import httptools
 
 from core.errors import PortTaken
-from core.exchange import Address, Answer, Handler, Incoming, Simple
+from core.exchange import Address, Answer, Handler, Incoming, Simple, reading_room
 from core.ports import owner_of
 from core.providers.headers import Headers
 
@@ -66,6 +66,7 @@ class _Shared:
     closed_at: float = 0.0
     """By when the listener will have closed, on the loop's clock."""
     one_less: asyncio.Event = field(default_factory=asyncio.Event)
+    room: memoryview = field(default_factory=reading_room)
 
     def stopping(self) -> Simple:
         """What a request gets that comes while the listener closes: clients come back after `retry-after`."""
@@ -74,7 +75,7 @@ class _Shared:
         return replace(refusal, headers=(*refusal.headers, (b"retry-after", b"%d" % wait_s)))
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One client connection. Requests on it are served one after the other, in order."""
 
     def __init__(self, shared: _Shared) -> None:
@@ -144,7 +145,14 @@ class _Connection(asyncio.Protocol):
         if self._answer.on_room:
             self._answer.on_room(True)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the signature of asyncio
+        return self._shared.room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(self._shared.room[:nbytes])
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Take what was read, before anybody else reads."""
         if self._discarding:
             return
         try:

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from core.dial import dial
+from core.exchange import reading_room
 from core.link import Failure, Link, Patience, Response
 
 MAX_IDLE = 100
@@ -59,6 +60,7 @@ class Upstream:
         self.loop = asyncio.get_running_loop()
         self.patience = patience or Patience()
         self._tls = tls
+        self._room = reading_room()
         self._links = _Origins()
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -90,7 +92,7 @@ class Upstream:
             async with asyncio.timeout(self.patience.connect_s):
                 sock = await dial(origin.host, origin.port)
                 _, link = await self.loop.create_connection(
-                    lambda: Link(self.loop, self.patience, whole=whole, lost=lost),
+                    lambda: Link(self.loop, self.patience, self._room, whole=whole, lost=lost),
                     sock=sock,
                     ssl=context,
                     server_hostname=origin.host if context else None,
