@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from core.model import Event
 
@@ -20,8 +21,7 @@ STREAM_EVENTS = 256
 """A reader that is this far behind takes a new snapshot anyway."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(msgspec.Struct, frozen=True):
     """Stands in a stream where events were dropped."""
 
     count: int

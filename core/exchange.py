@@ -1,15 +1,15 @@
 """One request and the way back for its answer: what the listener and those who serve share."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
+
+import msgspec
 
 from core.providers.headers import Headers
 
 
-@dataclass(slots=True)
-class Incoming:
+class Incoming(msgspec.Struct):
     """One request. `note` and `program` are what `admit` made of the head: who asks, and with whose key."""
 
     method: bytes
@@ -27,8 +27,7 @@ class Incoming:
         return self.target.partition(b"?")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Simple:
+class Simple(msgspec.Struct, frozen=True):
     """A whole answer made by us."""
 
     status: int

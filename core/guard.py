@@ -12,7 +12,6 @@ a page keeps for itself, no other port sees. Neither half is worth anything alon
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -53,8 +52,7 @@ class Admitted(msgspec.Struct, frozen=True):
     """Whose local key it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """An answer of ours in place of the upstream's."""
 
     status: int
@@ -62,8 +60,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True):
     """The rules of one running instance."""
 
     port: int
@@ -73,6 +70,9 @@ class Guard:
     """Whether a cookie's value belongs to a page session that is still good; with a key, whether that is its key."""
     passthrough: Callable[[], bool]
     """Whether a client with a credential of its own may go through now: setting on and no account at all."""
+
+    def __repr__(self) -> str:
+        return f"Guard(port={self.port})"
 
     def admit(self, method: bytes, target: bytes, headers: Headers) -> Admitted | Refusal:
         """Who this is, or the refusal it gets."""

@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -85,8 +84,7 @@ class RequestRow(msgspec.Struct, frozen=True):
     """The connected program whose key it carried; empty for the key that every program may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(msgspec.Struct, frozen=True):
     """One event, or one move with the labels of that day, which outlives the accounts."""
 
     at: float
@@ -94,8 +92,7 @@ class EventRow:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(msgspec.Struct, frozen=True):
     """The requests of one account for one model within one span of time, added up."""
 
     at: float

@@ -6,9 +6,9 @@ It knows how much of a request left us and whether an answer began: that decides
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import httptools
+import msgspec
 
 from core.providers.headers import Headers
 
@@ -19,8 +19,7 @@ _INFORMATIONAL = range(100, 200)
 _NO_BODY = frozenset({204, 304})
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """How long each phase may take, in seconds."""
 
     connect_s: float = 10.0

@@ -13,10 +13,11 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import httptools
+import msgspec
+from msgspec.structs import replace
 
 from core.errors import PortTaken
 from core.exchange import Address, Answer, Handler, Incoming, Simple, reading_room
@@ -39,8 +40,7 @@ RESTART_S = 2
 """From the end of one Tidegate to the first answer of the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How long a client may take, in seconds, and how much it may send."""
 
     head_s: float = 10.0
@@ -54,19 +54,18 @@ class Limits:
     connections: int = MAX_CONNECTIONS
 
 
-@dataclass(slots=True)
-class _Shared:
+class _Shared(msgspec.Struct):
     """What the connections of one listener share."""
 
     handler: Handler
     limits: Limits
     loop: asyncio.AbstractEventLoop
-    connections: set["_Connection"] = field(default_factory=set)
+    connections: set["_Connection"] = msgspec.field(default_factory=set)
     closing: bool = False
     closed_at: float = 0.0
     """By when the listener will have closed, on the loop's clock."""
-    one_less: asyncio.Event = field(default_factory=asyncio.Event)
-    room: memoryview = field(default_factory=reading_room)
+    one_less: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    room: memoryview = msgspec.field(default_factory=reading_room)
 
     def stopping(self) -> Simple:
         """What a request gets that comes while the listener closes: clients come back after `retry-after`."""

@@ -7,11 +7,11 @@ the answer belongs to the client.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import assert_never
 from urllib.parse import quote
 
+import msgspec
 from msgspec import structs
 
 from core.attempt import Attempt
@@ -76,8 +76,7 @@ def account_header(label: str) -> HeaderLine:
     return b"x-tidegate-account", quote(label, safe=" !#$&'()*+,/:;=?@[]-._~").encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(msgspec.Struct, frozen=True):
     """What all requests share."""
 
     engine: Engine
@@ -364,4 +363,4 @@ class _Exchange:
 
     def _send(self, simple: Simple, *headers: HeaderLine) -> None:
         self._status = simple.status
-        self._answer.send(replace(simple, headers=(*simple.headers, *headers)))
+        self._answer.send(structs.replace(simple, headers=(*simple.headers, *headers)))

@@ -8,9 +8,10 @@ are never followed: a credential goes to the configured host or nowhere.
 import asyncio
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from urllib.parse import urlsplit
+
+import msgspec
 
 from core.dial import dial
 from core.exchange import reading_room
@@ -20,8 +21,7 @@ MAX_IDLE = 100
 """Kept connections per origin: above it a burst of agents pays a handshake again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a provider listens, and the path its API begins with."""
 
     scheme: str
@@ -47,10 +47,9 @@ def origin_of(url: str) -> Origin:
     return Origin(parts.scheme, parts.hostname, port, parts.path.rstrip("/").encode())
 
 
-@dataclass(slots=True)
-class _Origins:
-    idle: dict[Origin, list[Link]] = field(default_factory=dict)
-    busy: set[Link] = field(default_factory=set)
+class _Origins(msgspec.Struct):
+    idle: dict[Origin, list[Link]] = msgspec.field(default_factory=dict)
+    busy: set[Link] = msgspec.field(default_factory=set)
 
 
 class Upstream:

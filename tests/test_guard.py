@@ -417,6 +417,10 @@ def test_it_is_known_whose_key_was_brought() -> None:
     assert programs == [Admitted(Caller.CLIENT), Admitted(Caller.CLIENT, "opencode")]
 
 
+def test_a_guard_shows_no_secret() -> None:
+    assert repr(guard()) == f"Guard(port={PORT})"
+
+
 def test_a_guard_without_a_key_lets_nobody_in() -> None:
     unset = Guard(PORT, LocalKeys(lambda: {"": EVERYBODY}), "", lambda *_: False, lambda: False)
 

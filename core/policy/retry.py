@@ -4,7 +4,6 @@ The three classes of replay (not delivered, refused, unknown) and the retry budg
 Pure: outcome and what was already spent in, the next step out.
 """
 
-from dataclasses import dataclass
 from typing import assert_never
 
 import msgspec
@@ -54,40 +53,34 @@ class Spent(msgspec.Struct, frozen=True):
     """It was already sent again after no answer came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True):
     """Hand the answer to the client as it came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(msgspec.Struct, frozen=True):
     """The same account once more, after `wait_s`."""
 
     wait_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Renew:
+class Renew(msgspec.Struct, frozen=True):
     """Renew the account's credential, then the same account once more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(msgspec.Struct, frozen=True):
     """The next account. With nobody left: the answer as it came if `or_deliver`, else say why nobody can serve."""
 
     or_deliver: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """No answer can be had: tell the client. `unknown`: the provider may have done the work."""
 
     text: str
     unknown: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ComeBack:
+class ComeBack(msgspec.Struct, frozen=True):
     """The attempts are used up while others may be ready: the client should ask again in a moment."""
 
 

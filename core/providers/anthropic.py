@@ -6,9 +6,9 @@ wording of messages changes, so a phrase is looked for only where no other sign 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
 from core.model import (
@@ -47,8 +47,7 @@ _CREDIT_PROBE_S = 3600.0
 _EXTRA_USAGE_PROBE_S = 1800.0
 
 
-@dataclass(frozen=True, slots=True)
-class Anthropic:
+class Anthropic(msgspec.Struct, frozen=True):
     """The provider for accounts of one kind: CLAUDE (OAuth) or API_KEY."""
 
     kind: AccountKind
@@ -108,8 +107,7 @@ def _betas(headers: Headers) -> list[bytes]:
 # --- what an error means ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(msgspec.Struct, frozen=True):
     """All that a rule may look at."""
 
     status: int
@@ -122,8 +120,7 @@ class _Refusal:
     oauth: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(msgspec.Struct, frozen=True):
     """One kind of error: its statuses and, where they are not enough, the error's code or a phrase of its message."""
 
     statuses: tuple[int, ...]

@@ -7,8 +7,9 @@ remains of a limit, and RFC 3339); only fractions and Unix seconds leave.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from core.model import ModelFamily, QuotaWindow, WindowStatus
 from core.providers.anthropic_extra import extra_usage_refused
@@ -51,8 +52,7 @@ def header_windows(headers: Headers, now: float) -> tuple[QuotaWindow, ...]:
     return tuple([_window(headers, place, now) for place in _places(headers.names)])
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """A window that answers tell of, and the header of each of its fields; `b""` for a field that they lack."""
 
     name: str

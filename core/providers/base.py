@@ -4,7 +4,6 @@ A provider reads and writes wire formats. It sends nothing and remembers nothing
 """
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
@@ -73,8 +72,7 @@ class Provider(Protocol):
         """What an answer's headers tell of paid usage beyond the plan; None when they do not."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorBody(msgspec.Struct, frozen=True):
     """The three things an error says in every dialect. Empty strings for what it does not say."""
 
     type: str = ""

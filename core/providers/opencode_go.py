@@ -5,7 +5,8 @@ rate-limit headers: quota windows come from `GET /usage` and from the 429s.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from core.model import (
     AccountKind,
@@ -50,8 +51,7 @@ _WINDOW_OF_LIMIT = {"5 hour": "rolling", "weekly": "weekly", "monthly": "monthly
 _STATUSES = {"ok": WindowStatus.ALLOWED, "rate-limited": WindowStatus.REJECTED}
 
 
-@dataclass(frozen=True, slots=True)
-class OpencodeGo:
+class OpencodeGo(msgspec.Struct, frozen=True):
     """The provider for OpenCode Go keys."""
 
     kind: AccountKind = AccountKind.GO
@@ -116,8 +116,7 @@ def usage_windows(body: bytes, now: float) -> tuple[QuotaWindow, ...]:
 # --- what an error means ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(msgspec.Struct, frozen=True):
     """All that a rule may look at."""
 
     status: int

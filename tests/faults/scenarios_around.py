@@ -1,6 +1,6 @@
 """What the client does, and what the machine does: clients that leave or do not read, and a disk that takes nothing."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tests.faults import wire
 from tests.faults.scenarios_logins import NO_REFRESH

@@ -1,6 +1,6 @@
 """What the network does to a request: connections that are not made, break, fall silent or talk nonsense."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tests.faults import wire
 from tests.faults.script import (
