@@ -8,7 +8,7 @@ from contextlib import suppress
 import anyio.to_thread
 import click
 
-from core import app
+from core import allocation, app
 from core.files import Paths
 from core.model import Snapshot
 from core.wording import STANDING_NAMES, plain
@@ -19,6 +19,7 @@ SAVE_WITHIN_S = 15.0
 
 def run(paths: Paths, vault: app.VaultKind, port: int | None) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises TidegateError when it cannot begin."""
+    allocation.share_one_heap()
     options = app.Options(vault=vault, port=port)
     app.keep_log(paths, options)
     asyncio.run(_serve(paths, options))

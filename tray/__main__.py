@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from core import app, autostart, languages, programs, remote, threaded
+from core import allocation, app, autostart, languages, programs, remote, threaded
 from core.errors import InstanceRunning, TidegateError
 from core.files import Paths, default_paths
 from tray import app as tray
@@ -68,6 +68,7 @@ def _shown(paths: Paths) -> bool:
 
 
 def _serve(paths: Paths, vault: app.VaultKind, again: Sequence[str]) -> None:
+    allocation.share_one_heap()
     chosen = backend.choose()  # first: without a desktop nothing else should start
     options = app.Options(vault=vault)
     app.keep_log(paths, options)
