@@ -133,7 +133,7 @@ class Core(msgspec.Struct, frozen=True):
 def settle() -> None:
     """Once a process serves: what its start has made stays, so the garbage collector need not go over it again.
 
-    It is 4 to 10 % of what a request costs (2026-11).
+    Requests leave it next to nothing (tests/soak/test_garbage.py), so it may look seldom.
     """
     gc.freeze()
     gc.enable()
