@@ -16,6 +16,8 @@ HALF_TYPED = [
     ("tidegate config ge", "tidegate config get"),
     ("tidegate connect claude", "tidegate connect claude-code"),
     ("tidegate status --wat", "tidegate status --watch"),
+    ("tidegate import acc", "tidegate import accounts.tidegate"),
+    ("tidegate --data-dir acc", "tidegate --data-dir accounts.tidegate"),
 ]
 WITHIN_S = 60.0
 """Each completion starts Python; a busy machine takes a second for it."""
@@ -29,6 +31,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     programs.mkdir()
     (programs / "tidegate").write_text(f'#!/bin/sh\nexec {sys.executable} -m core "$@"\n', encoding="utf-8")
     (programs / "tidegate").chmod(0o755)
+    (tmp_path / "accounts.tidegate").touch()
     kept = {"HOME": str(tmp_path), "TERM": "dumb", "EDITOR": "ed", "LANG": "C.UTF-8", "INPUTRC": "/dev/null"}
     return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(Path(__file__).parents[1])}
 
@@ -45,7 +48,9 @@ def script(request: pytest.FixtureRequest, environ: dict[str, str]) -> str:
 def completed(shell: list[str], half_typed: str, environ: dict[str, str]) -> str:
     """The line after Tab, in an interactive shell on a terminal of its own: the shell itself is asked to echo it."""
     ours, theirs = pty.openpty()
-    program = subprocess.Popen(shell, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True)
+    program = subprocess.Popen(
+        shell, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=environ["HOME"], start_new_session=True
+    )
     os.close(theirs)
     shown = b""
     try:
@@ -100,5 +105,5 @@ def test_fish_completes(script: str, half_typed: str, whole: str, environ: dict[
     (folder / "tidegate.fish").write_text(script, encoding="utf-8")
     assert shutil.which("fish"), "the tests need fish: packaging/desktop-packages"
     ask = ["fish", "--command", f"complete --do-complete '{half_typed}'"]
-    done = subprocess.run(ask, env=environ, capture_output=True, text=True, check=True, timeout=WITHIN_S)
+    done = subprocess.run(ask, env=environ, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=WITHIN_S)
     assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [whole.rpartition(" ")[2]]

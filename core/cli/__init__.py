@@ -84,7 +84,7 @@ class Tidegate(click.Group):
 
 
 @click.group(cls=Tidegate, invoke_without_command=True)
-@click.option("--data-dir", metavar="DIR", help="Keep everything of Tidegate in this folder.")
+@click.option("--data-dir", metavar="DIR", type=click.Path(), help="Keep everything of Tidegate in this folder.")
 @click.option("--vault", type=click.Choice(["keyring", "file"]), default="keyring", help="Where credentials rest.")
 @click.version_option(__version__, prog_name="tidegate")
 @click.pass_context

@@ -85,7 +85,7 @@ def remove(session: Session, account: str, *, yes: bool, revoke: bool | None) ->
 
 
 @click.command("import")
-@click.argument("path", required=False)
+@click.argument("path", required=False, type=click.Path())
 @click.option("--from", "source", metavar="NAME", help="Of one program: claude-code, opencode, ccflare, …")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -108,7 +108,7 @@ def import_(
 
 
 @click.command()
-@click.argument("file", default="-")
+@click.argument("file", default="-", type=click.Path())
 @click.option("--with-credentials", is_flag=True, help="Take keys and access tokens along, sealed with a passphrase.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.pass_obj
