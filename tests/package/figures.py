@@ -12,7 +12,7 @@ import httpx
 IDLE_S = 30.0
 ANSWER_WITHIN_S = 20.0
 LOOK_AGAIN_S = 0.002
-OVERLOADED = 529
+STARTING = 503
 PROMPT = {"model": "claude-sonnet-5", "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -81,7 +81,7 @@ def _answered(client: httpx.Client) -> bool:
         answer = client.post("/v1/messages", json=PROMPT)
     except httpx.ConnectError:
         return False
-    if answer.status_code == OVERLOADED:  # it says that it is starting
+    if answer.status_code == STARTING:
         return False
     assert answer.is_success, answer.text
     return True
