@@ -23,7 +23,9 @@ from core.history import History
 from core.history_samples import SampleRow
 from core.model import Account, AccountId, Identity, QuotaWindow
 from core.policy import timing
+from core.policy.plan import name_of
 from core.simulator import SimulatedAccount, SimulatedProvider
+from core.simulator.accounts import RATE_LIMIT_TIERS
 from core.terminal import screen
 from core.vault import Vault
 
@@ -114,7 +116,8 @@ def _id(simulated: SimulatedAccount) -> AccountId:
 
 async def admit(core: app.Core, simulated: SimulatedAccount) -> None:
     """Give the simulated account to Tidegate as if the person had added it."""
-    identity = Identity(simulated.account_uuid, simulated.organization_uuid, simulated.email, simulated.plan)
+    named = name_of(simulated.plan, RATE_LIMIT_TIERS.get(simulated.plan, ""))
+    identity = Identity(simulated.account_uuid, simulated.organization_uuid, simulated.email, named)
     account = Account(_id(simulated), simulated.label, simulated.kind, identity)
     await core.tokens.store(account.id, simulated.credential)
     await core.config.change(lambda now: structs.replace(now, accounts=(*now.accounts, account)))

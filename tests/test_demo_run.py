@@ -13,6 +13,7 @@ from core.demo_run import Memory, staged
 async def test_stage_has_three_accounts_that_serve_and_vanishes_at_the_end() -> None:
     async with staged() as stage:
         snapshot = stage.core.engine.snapshot()
+        assert [account.plan for account in snapshot.accounts] == ["max 5x", "pro", ""]
         assert [a.label for a in snapshot.accounts] == ["Work", "Home", "Team"]
         assert snapshot.demo
         summary = await stage.play(demo.Plan(sessions=2, rounds=1, pause_s=0))
