@@ -337,7 +337,7 @@ class _Connection(asyncio.BufferedProtocol):
         if self._transport is None:
             return None
         client, ours = map(self._transport.get_extra_info, ("peername", "sockname"))
-        return client[:2], ours[:2]
+        return (client[:2], ours[:2]) if client and ours else None  # it may have left before it was taken
 
     def reset_on_close(self) -> None:
         """Make the coming close a reset."""

@@ -59,6 +59,7 @@ async def test_the_scope_is_the_request() -> None:
         await Response(status_code=204)(scope, receive, send)  # type: ignore[arg-type]
 
     async with serving(app) as (client, _):
+        ends = tuple(map(client._writer.get_extra_info, ("sockname", "peername")))
         await client.send(b"PUT /-/a%20b/%C3%A9?x=1&y=%20 HTTP/1.1\r\nHost: h\r\nX-One: 1\r\nX-One: 2\r\n\r\n")
         assert (await client.reply()).status == 204
 
@@ -67,6 +68,7 @@ async def test_the_scope_is_the_request() -> None:
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/-/a b/é", b"/-/a%20b/%C3%A9", b"x=1&y=%20")
     assert scope["headers"] == [(b"host", b"h"), (b"x-one", b"1"), (b"x-one", b"2")]
     assert scope["state"] == {"caller": "who asks"}
+    assert (scope["client"], scope["server"]) == ends
 
 
 async def test_starlette_reads_bodies_and_answers_one_request_after_another() -> None:
