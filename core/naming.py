@@ -55,10 +55,10 @@ def refuse_taken(accounts: Iterable[Account], label: str) -> None:
 
 def free_label(accounts: Collection[Account], wish: str) -> str:
     """`wish` as a label, or `wish 2` and so on when it is taken. `wish` may come from the wire: an e-mail."""
-    wish = "".join(filter(str.isprintable, wish)).strip()
+    longest = MAX_LABEL - _ROOM_FOR_NUMBER
+    wish = "".join(filter(str.isprintable, wish)).strip()[:longest].strip()
     if not wish or wish.isdigit() or wish.casefold() == ALL:  # what no label may be
-        wish = f"Account {wish}"
-    wish = wish[: MAX_LABEL - _ROOM_FOR_NUMBER].strip()
+        wish = f"Account {wish}"[:longest].strip()
     taken = {account.label.casefold() for account in accounts}
     numbered = (f"{wish} {number}" for number in range(2, len(taken) + 3))
     return next(label for label in (wish, *numbered) if label.casefold() not in taken)

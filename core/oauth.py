@@ -105,7 +105,7 @@ def code_from(pasted: str, challenge: Challenge) -> str:
         except ValueError as exc:
             raise SignInFailed("This is no address", "Copy the whole address or the code and paste it.") from exc
         fields = parse_qs(parts.query or parts.fragment or text.lstrip("?#"))
-        code, state = (fields.get(name, [""])[0] for name in ("code", "state"))
+        code, state = ("".join(fields.get(name, [""])[0].split()) for name in ("code", "state"))
         if error := fields.get("error", [""])[0]:
             raise SignInFailed(
                 "The sign-in was declined" if error == "access_denied" else f"The sign-in failed: {error}",

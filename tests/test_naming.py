@@ -99,6 +99,12 @@ def test_a_free_label_of_any_length_is_a_valid_one() -> None:
     assert first != second
 
 
+def test_a_free_label_that_is_cut_to_digits_is_no_number() -> None:
+    label = free_label((), "0" * 60 + ":")
+
+    assert valid_label(label) == label
+
+
 @pytest.mark.parametrize(
     ("names", "text"), [((), ""), (("A",), "A"), (("A", "B"), "A and B"), (("A", "B", "C"), "A, B and C")]
 )

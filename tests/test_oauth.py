@@ -84,6 +84,7 @@ def test_the_redirect_is_the_same_in_the_address_and_in_the_exchange() -> None:
         "code=ac_1&state=state-1",
         "?code=ac_1&state=state-1",
         "code=ac_1",
+        "code=ac+_1%20&state=state-1",
     ],
 )
 def test_the_code_is_found_in_whatever_was_pasted(pasted: str) -> None:

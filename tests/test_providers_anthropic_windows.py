@@ -71,6 +71,16 @@ def test_a_window_of_one_model_is_scoped_to_it_and_an_unknown_one_to_itself() ->
     )
 
 
+def test_a_negative_share_is_not_known_and_a_bucket_that_is_more_than_full_is_unused() -> None:
+    lines = [
+        (b"anthropic-ratelimit-unified-5h-utilization", b"-1"),
+        (b"anthropic-ratelimit-requests-limit", b"10"),
+        (b"anthropic-ratelimit-requests-remaining", b"12"),
+    ]
+
+    assert [window.utilization for window in CLAUDE.windows(Headers(lines), NOW)] == [None, 0.0]
+
+
 def test_what_looks_like_a_window_and_is_none_is_left_out() -> None:
     names = [window.name for window in CLAUDE.windows(answer("anthropic-200-extra-usage.http").headers, NOW)]
 

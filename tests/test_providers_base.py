@@ -16,6 +16,7 @@ from core.providers.base import (
     error_of,
     moment,
     number,
+    percent,
     plain_error_body,
     retry_after_s,
 )
@@ -146,3 +147,8 @@ def test_a_moment_is_unix_seconds_or_nothing(value: object, expected: float | No
 @pytest.mark.parametrize("value", [None, True, "", "x", b"1e999", "nan", [], {}, 10**400])
 def test_what_is_no_finite_number_is_none(value: object) -> None:
     assert number(value) is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(37, 0.37), ("101.5", 1.015), (0, 0.0), (-1, None), (None, None)])
+def test_a_share_in_percent_is_never_negative(value: object, expected: float | None) -> None:
+    assert percent(value) == expected

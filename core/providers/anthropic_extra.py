@@ -7,7 +7,7 @@ field may be missing or null. Amounts are minor units; only their share of the l
 from collections.abc import Mapping
 
 from core.model import ExtraUsage
-from core.providers.base import json_object, number
+from core.providers.base import json_object, number, percent, share
 from core.providers.headers import Headers
 
 _STATUS = b"anthropic-ratelimit-unified-overage-status"
@@ -26,7 +26,7 @@ def header_extra(headers: Headers, now: float) -> ExtraUsage | None:
         return None
     # Answers of 2025 gave the reason alone.
     enabled = False if reason or status == b"rejected" else status.startswith(b"allowed") or None
-    return ExtraUsage(enabled, in_use == b"true", number(headers.get(_UTILIZATION)), now)
+    return ExtraUsage(enabled, in_use == b"true", share(number(headers.get(_UTILIZATION))), now)
 
 
 def extra_usage_refused(headers: Headers) -> bool:
@@ -44,11 +44,11 @@ def usage_extra(body: bytes, now: float) -> ExtraUsage | None:
         enabled = False
     shares = (
         _share(number(extra.get("used_credits")), number(extra.get("monthly_limit"))),
-        _fraction(extra.get("utilization")),
+        percent(extra.get("utilization")),
         _share(_amount(spend.get("used")), _amount(spend.get("limit"))),
-        _fraction(spend.get("percent")),
+        percent(spend.get("percent")),
     )
-    utilization = next((share for share in shares if share is not None), None)
+    utilization = next((found for found in map(share, shares) if found is not None), None)
     return None if enabled is None and utilization is None else ExtraUsage(enabled, None, utilization, now)
 
 
@@ -66,8 +66,3 @@ def _amount(value: object) -> float | None:
 
 def _share(used: float | None, limit: float | None) -> float | None:
     return used / limit if used is not None and limit else None
-
-
-def _fraction(percent: object) -> float | None:
-    share = number(percent)
-    return None if share is None else share / 100

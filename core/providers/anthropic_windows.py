@@ -13,7 +13,7 @@ import msgspec
 
 from core.model import ModelFamily, QuotaWindow, WindowStatus
 from core.providers.anthropic_extra import extra_usage_refused
-from core.providers.base import json_object, moment, number
+from core.providers.base import json_object, moment, number, percent, share
 from core.providers.headers import Headers
 
 RATE_LIMIT_PREFIX = b"anthropic-ratelimit-"
@@ -81,11 +81,11 @@ def _window(headers: Headers, place: _Place, now: float) -> QuotaWindow:
     resets_at = moment(headers.get(place.reset), now)
     if place.limit or place.remaining:
         limit, remaining = number(headers.get(place.limit)), number(headers.get(place.remaining))
-        spent = 1 - remaining / limit if limit and remaining is not None else None
+        spent = max(0.0, 1 - remaining / limit) if limit and remaining is not None else None
         return QuotaWindow(place.name, spent, resets_at, seen_at=now)
-    utilization = number(headers.get(place.utilization))
+    utilization = share(number(headers.get(place.utilization)))
     if utilization is None:
-        utilization = number(headers.get(place.surpassed_threshold))  # then it is at least this much
+        utilization = share(number(headers.get(place.surpassed_threshold)))  # then it is at least this much
     status = _STATUSES.get(headers.get(place.status) or b"", WindowStatus.UNKNOWN)
     return QuotaWindow(place.name, utilization, resets_at, status, place.scope, now)
 
@@ -150,10 +150,8 @@ def _listed_windows(limits: object, now: float) -> Iterator[QuotaWindow]:
         yield _usage_window(name, limit.get("percent"), limit.get("resets_at"), now)
 
 
-def _usage_window(name: str, percent: object, resets_at: object, now: float) -> QuotaWindow:
-    share = number(percent)
-    utilization = None if share is None else share / 100
-    return QuotaWindow(name, utilization, moment(resets_at, now), family=scope_of(name), seen_at=now)
+def _usage_window(name: str, utilization: object, resets_at: object, now: float) -> QuotaWindow:
+    return QuotaWindow(name, percent(utilization), moment(resets_at, now), family=scope_of(name), seen_at=now)
 
 
 def _scoped_to(scope: object) -> str | None:

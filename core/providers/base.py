@@ -158,6 +158,17 @@ def number(value: object) -> float | None:
     return result if math.isfinite(result) else None
 
 
+def share(value: float | None) -> float | None:
+    """A share of a quota that is used. A negative one is nonsense, and would put its account before all others."""
+    return None if value is None or value < 0 else value
+
+
+def percent(value: object) -> float | None:
+    """A share that is told in percent; None for nonsense."""
+    told = number(value)
+    return None if told is None else share(told / 100)
+
+
 def moment(value: object, now: float) -> float | None:
     """A point in time from epoch seconds, epoch milliseconds or ISO 8601 (RFC 3339). None for nonsense.
 

@@ -31,7 +31,7 @@ from core.providers.base import (
     event_status,
     json_object,
     moment,
-    number,
+    percent,
     plain_error_body,
     retry_after_s,
 )
@@ -103,7 +103,7 @@ def usage_windows(body: bytes, now: float) -> tuple[QuotaWindow, ...]:
     return tuple(
         QuotaWindow(
             name,
-            None if (percent := number(value.get("percent"))) is None else percent / 100,
+            percent(value.get("percent")),
             moment(value.get("resetsAt"), now),
             _STATUSES.get(str(value.get("status")), WindowStatus.UNKNOWN),
             seen_at=now,

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -129,9 +130,9 @@ def _odd_json(document: bytes, chance: random.Random) -> bytes:
                 holder[key] = [holder[key]]
             case 2 if isinstance(holder, dict):
                 other = chance.choice(places)
-                holder[str(other[1])] = chance.choice(ODD)
+                holder[str(other[1])] = deepcopy(chance.choice(ODD))  # the next edit may be inside it
             case _:
-                holder[key] = chance.choice(ODD)
+                holder[key] = deepcopy(chance.choice(ODD))
     text = json_bytes(value)
     if chance.random() < 0.1 and text.startswith(b"{"):
         text = b'{"deep": ' + NESTED + (b"]" * 3_000 if chance.random() < 0.5 else b"") + b"," + text[1:]

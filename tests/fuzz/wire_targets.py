@@ -176,7 +176,7 @@ async def _answered(parts: Iterable[bytes], *, end: bool) -> tuple[object, ...]:
             break
         link.data_received(part)
     if end and not line.ended:
-        link.connection_lost(None)
+        line.close()
     await asyncio.sleep(0)
     if not sending.done():
         upstream.close()
