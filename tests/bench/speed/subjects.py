@@ -25,6 +25,7 @@ END_S = 30.0
 ASK_EVERY_S = 0.002
 PASSPHRASE = {"TIDEGATE_VAULT_KEY": "a passphrase of the benchmark"}
 NOBODY = "http://127.0.0.1:9"
+STARTING = b"HTTP/1.1 503"
 
 
 def keys(number: int) -> tuple[str, ...]:
@@ -228,7 +229,7 @@ def process(
 
 
 def until_answered(process: "subprocess.Popen[bytes]", target: Target, folder: Path) -> float:
-    """Ask until there is an answer of any kind; the seconds since now. Raises NotStarted."""
+    """Ask until there is an answer that is more than "not yet"; the seconds since now. Raises NotStarted."""
     began = time.perf_counter()
     head = "".join(f"{header}\r\n" for header in target.headers)
     body = b'{"model":"claude-sonnet-4-5","max_tokens":64,"messages":[{"role":"user","content":"[[events=0]]"}]}'
@@ -242,7 +243,7 @@ def until_answered(process: "subprocess.Popen[bytes]", target: Target, folder: P
             socket.create_connection(("127.0.0.1", target.port), timeout=START_S) as asking,
         ):
             asking.sendall(request)
-            if asking.recv(12):
+            if (status := asking.recv(12)) and status != STARTING:
                 return time.perf_counter() - began
         if process.poll() is not None:
             said = (folder / "said").read_text(encoding="utf-8", errors="replace").strip()
