@@ -35,18 +35,6 @@ class Simple(msgspec.Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...] = ((b"content-type", b"application/json"),)
 
 
-READ_BYTES = 256 * 1024
-"""At most in one read, as asyncio has it."""
-
-
-def reading_room() -> memoryview:
-    """What all connections of an event loop read into: llhttp has copied what matters before the next one reads.
-
-    asyncio by itself makes room of this size for every read and gives most of it back, which leaves holes in the heap.
-    """
-    return memoryview(bytearray(READ_BYTES))
-
-
 class Handler(Protocol):
     """What the listener serves."""
 

@@ -11,6 +11,7 @@ import httptools
 import msgspec
 
 from core.providers.headers import Headers
+from core.reading import Reader
 
 MAX_HEAD_BYTES = 64 * 1024
 READ_AHEAD_BYTES = 256 * 1024
@@ -174,25 +175,25 @@ class Response:
             self._done.set_result(None)
 
 
-class Link(asyncio.BufferedProtocol):
+class Link(Reader):
     """One connection to an origin, serving one request at a time."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         patience: Patience,
-        room: memoryview,
+        buffer: memoryview,
         *,
         whole: "Callable[[Link, bool], None]",
         lost: "Callable[[Link], None]",
     ) -> None:
-        """`room` is what it reads into, as the others do.
+        """`buffer` is what it reads into, as the others do.
 
         `whole` is told of every whole answer, and whether another request may follow; `lost` of the end.
         """
+        super().__init__(buffer)
         self._loop = loop
         self._patience = patience
-        self._room = room
         self._whole = whole
         self._lost = lost
         self._transport: asyncio.Transport | None = None
@@ -253,14 +254,7 @@ class Link(asyncio.BufferedProtocol):
 
     # --- transport ---
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the signature of asyncio
-        return self._room
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(self._room[:nbytes])
-
     def data_received(self, data: bytes | memoryview) -> None:
-        """Take what was read, before anybody else reads."""
         if self._waiter is None and self._response is None:
             self.abort()  # an answer that nobody asked for
             return

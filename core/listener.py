@@ -1,7 +1,7 @@
 """HTTP/1.1 from clients: parsing, limits, time-outs, back-pressure.
 
-One `asyncio.BufferedProtocol` per connection around llhttp (httptools) in its strict mode. A request's head is shown to
-the handler's `admit` before its body is read; a whole request is given to `serve`, which writes the answer through
+One `asyncio` protocol per connection around llhttp (httptools) in its strict mode. A request's head is shown to the
+handler's `admit` before its body is read; a whole request is given to `serve`, which writes the answer through
 `Answer`. When the client hangs up, `serve` is cancelled at once.
 """
 
@@ -20,9 +20,10 @@ import msgspec
 from msgspec.structs import replace
 
 from core.errors import PortTaken
-from core.exchange import Address, Answer, Handler, Incoming, Simple, reading_room
+from core.exchange import Address, Answer, Handler, Incoming, Simple
 from core.ports import owner_of
 from core.providers.headers import Headers
+from core.reading import Reader, read_buffer
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class _Shared(msgspec.Struct):
     closed_at: float = 0.0
     """By when the listener will have closed, on the loop's clock."""
     one_less: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
-    room: memoryview = msgspec.field(default_factory=reading_room)
+    buffer: memoryview = msgspec.field(default_factory=read_buffer)
 
     def stopping(self) -> Simple:
         """What a request gets that comes while the listener closes: clients come back after `retry-after`."""
@@ -74,10 +75,11 @@ class _Shared(msgspec.Struct):
         return replace(refusal, headers=(*refusal.headers, (b"retry-after", b"%d" % wait_s)))
 
 
-class _Connection(asyncio.BufferedProtocol):
+class _Connection(Reader):
     """One client connection. Requests on it are served one after the other, in order."""
 
     def __init__(self, shared: _Shared) -> None:
+        super().__init__(shared.buffer)
         self._shared = shared
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -144,14 +146,7 @@ class _Connection(asyncio.BufferedProtocol):
         if self._answer.on_room:
             self._answer.on_room(True)
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the signature of asyncio
-        return self._shared.room
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(self._shared.room[:nbytes])
-
     def data_received(self, data: bytes | memoryview) -> None:
-        """Take what was read, before anybody else reads."""
         if self._discarding:
             return
         try:

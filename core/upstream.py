@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from core.dial import dial
-from core.exchange import reading_room
 from core.link import Failure, Link, Patience, Response
+from core.reading import read_buffer
 
 MAX_IDLE = 100
 """Kept connections per origin: above it a burst of agents pays a handshake again."""
@@ -59,7 +59,7 @@ class Upstream:
         self.loop = asyncio.get_running_loop()
         self.patience = patience or Patience()
         self._tls = tls
-        self._room = reading_room()
+        self._buffer = read_buffer()
         self._links = _Origins()
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -91,7 +91,7 @@ class Upstream:
             async with asyncio.timeout(self.patience.connect_s):
                 sock = await dial(origin.host, origin.port)
                 _, link = await self.loop.create_connection(
-                    lambda: Link(self.loop, self.patience, self._room, whole=whole, lost=lost),
+                    lambda: Link(self.loop, self.patience, self._buffer, whole=whole, lost=lost),
                     sock=sock,
                     ssl=context,
                     server_hostname=origin.host if context else None,

@@ -338,7 +338,7 @@ class Wire:
 def link_of(upstream: Upstream, origin: Origin) -> Link:
     """A connection as `upstream` makes them, without a socket."""
     whole, lost = partial(upstream._give_back, origin), partial(upstream._forget, origin)
-    return Link(upstream.loop, upstream.patience, upstream._room, whole=whole, lost=lost)
+    return Link(upstream.loop, upstream.patience, upstream._buffer, whole=whole, lost=lost)
 
 
 def linked(upstream: Upstream, url: str) -> tuple[Link, Line]:
