@@ -14,19 +14,23 @@ import httptools
 REPLACED = frozenset({b"host", b"content-length", b"connection", b"transfer-encoding", b"x-api-key"})
 
 
-class Client(asyncio.Protocol):
-    """A connection from a client."""
+class Connection(asyncio.Protocol):
+    """To either side."""
 
     transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+
+class Client(Connection):
+    """A connection from a client."""
 
     def __init__(self, provider: "Provider") -> None:
         self._provider = provider
         self._parser = httptools.HttpRequestParser(self)
         self._link: Link | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -63,10 +67,8 @@ class Client(asyncio.Protocol):
         self._link = None
 
 
-class Link(asyncio.Protocol):
+class Link(Connection):
     """A connection to the provider."""
-
-    transport: asyncio.Transport
 
     def __init__(self, provider: "Provider") -> None:
         self._provider = provider
@@ -75,10 +77,9 @@ class Link(asyncio.Protocol):
         self._unsent = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        super().connection_made(transport)
         if self._unsent:
-            transport.write(self._unsent)
+            self.transport.write(self._unsent)
 
     def send(self, client: Client, request: bytes) -> None:
         """One request, now or when the connection is there."""
