@@ -4,14 +4,18 @@ asyncio by itself makes room of 256 KiB for every read and gives most of it back
 """
 
 import asyncio
+import mmap
 
 READ_BYTES = 256 * 1024
 """At most in one read, as asyncio has it."""
 
 
 def read_buffer() -> memoryview:
-    """For all connections of a loop; each is done with what it read before the next one reads."""
-    return memoryview(bytearray(READ_BYTES))
+    """For all connections of a loop; each is done with what it read before the next one reads.
+
+    Memory is taken page by page, as far as reads come to fill it.
+    """
+    return memoryview(mmap.mmap(-1, READ_BYTES))
 
 
 class Reader(asyncio.BufferedProtocol):
