@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
-import anyio.to_thread
 import msgspec
 from msgspec.structs import replace
 
 from core import __version__, asgi, config, descriptors, remote, trust
+from core.blocking import blocking
 from core.bus import Bus
 from core.doorbell import Doorbell, Shown
 from core.engine import MOVES_KEPT, Engine
@@ -198,11 +198,11 @@ async def _wired(stack: AsyncExitStack, paths: Paths, options: Options) -> tuple
     """Everything but the network side. What `stack` unwinds comes in the order of dependence."""
     lock = instance_lock(paths)
     stack.callback(lock.release)
-    loaded = await anyio.to_thread.run_sync(config.load, paths.config)
+    loaded = await blocking(config.load, paths.config)
     config_file = config.ConfigFile(paths.config, loaded.config)
     settings = _settings(config_file, options.environ)
     settings()  # a bad value in the environment is told before anything else starts
-    history = await anyio.to_thread.run_sync(History.open, paths.history)
+    history = await blocking(History.open, paths.history)
     stack.push_async_callback(history.close)
     vault = await _vault(paths, loaded.config.install_id, options)
     stack.push_async_callback(vault.close)
@@ -308,7 +308,7 @@ async def _programs_led(core: Core, paths: Paths) -> Core:
     from core.clients import CLIENTS  # noqa: PLC0415 - as `_Ordered` says
 
     await core.ordered.connections().repair()
-    moved = await anyio.to_thread.run_sync(connection_care.moved_to, paths, core.engine.address)
+    moved = await blocking(connection_care.moved_to, paths, core.engine.address)
     if not moved:
         return core
     names = ", ".join(CLIENTS[name].name for name in moved)
@@ -354,7 +354,7 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 async def _vault(paths: Paths, install_id: str, options: Options) -> Vault:
     if isinstance(options.vault, Vault):
         return options.vault
-    return await anyio.to_thread.run_sync(open_vault, options.vault, paths, install_id, options.environ)
+    return await blocking(open_vault, options.vault, paths, install_id, options.environ)
 
 
 async def _local_key_made(vault: Vault, config_file: config.ConfigFile) -> None:

@@ -4,6 +4,7 @@ Promises: a file that cannot be read is moved aside, never lost, and the last go
 accounts stay; keys that this version does not know survive a rewrite; a file from a newer version is not written.
 """
 
+import asyncio
 import logging
 import re
 import secrets
@@ -11,11 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import msgspec
 from msgspec.structs import replace
 
+from core.blocking import blocking
 from core.errors import UNREADABLE, TidegateError
 from core.files import move_aside, write_atomic
 from core.local_keys import PREFIX
@@ -61,7 +61,7 @@ class ConfigFile:
 
     def __init__(self, path: Path, config: Config) -> None:
         self._path = path
-        self._changing = anyio.Lock()
+        self._changing = asyncio.Lock()
         self.current = config
 
     async def change(self, edit: Callable[[Config], Config]) -> Config:
@@ -72,7 +72,7 @@ class ConfigFile:
         async with self._changing:
             config = edit(self.current)
             if config != self.current:
-                await anyio.to_thread.run_sync(save, self._path, config)
+                await blocking(save, self._path, config)
                 self.current = config
             return config
 

@@ -1,15 +1,15 @@
 """The programs that use this instance: their keys, and their settings when menu or status page connect one."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-import anyio.from_thread
-import anyio.to_thread
 from msgspec.structs import replace
 
 from core import autostart, connecting, connection_care, remote
 from core.answers import ConnectionPlan, PlannedChange
+from core.blocking import blocking
 from core.clients import CLIENTS, Offered
 from core.config import Config, ConfigFile
 from core.connecting import Deed, Plan, Where
@@ -40,14 +40,15 @@ class Connections:
         def planned() -> tuple[Plan, ...]:
             return connecting.plans(self._paths, connecting.entries(self._paths, name), where, offered)
 
-        return await anyio.to_thread.run_sync(planned)
+        return await blocking(planned)
 
     async def connect(self, name: str) -> Deed:
         """Point a program at this instance, with what is added to it. Raises TidegateError."""
         where, offered = self._where(), self._offered()
+        loop = asyncio.get_running_loop()
 
         def know(sha256: str) -> str:
-            return anyio.from_thread.run(self.know, name, sha256)
+            return asyncio.run_coroutine_threadsafe(self.know(name, sha256), loop).result()
 
         def models(key: str) -> Mapping[str, str]:
             return remote.models(self._paths, key)
@@ -56,12 +57,12 @@ class Connections:
             names = connecting.entries(self._paths, name)
             return connecting.connect(self._paths, names, where, offered, know=know, models=models)
 
-        return await anyio.to_thread.run_sync(connected)
+        return await blocking(connected)
 
     async def undo(self, name: str) -> tuple[str, ...]:
         """Give a program its settings back. Returns what could not be undone. Raises NothingToDo or TidegateError."""
         connecting.known(name)
-        left = await anyio.to_thread.run_sync(undo, self._paths, name)
+        left = await blocking(undo, self._paths, name)
         await self.know(name, "")
         return left
 
@@ -84,7 +85,7 @@ class Connections:
     async def repair(self) -> None:
         """Finish what a kill has cut short: what each program has in its settings is what counts."""
         keys = self._config.current.client_keys
-        found = await anyio.to_thread.run_sync(connection_care.repair, self._paths, self._where(), keys)
+        found = await blocking(connection_care.repair, self._paths, self._where(), keys)
         for name, sha256 in found.items():
             if sha256 == keys.get(name, ""):
                 continue

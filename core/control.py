@@ -5,13 +5,13 @@ control token of this run, and some of them the status page's two secrets. Answe
 never for other origins; none holds a credential, except the answer to `token`.
 """
 
+import asyncio
 import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any
 
-import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from core import __version__, page, views
+from core.blocking import blocking
 from core.bus import Bus
 from core.commands import COMMANDS, Commands
 from core.doorbell import Shown
@@ -132,7 +133,7 @@ def application(
         return Response(file[0], headers=_HEADERS, media_type=file[1]) if file else _error(_NOTHING_HERE, 404)
 
     async def enter(request: Request) -> Response:
-        if await anyio.to_thread.run_sync(_is_another_user, request.scope):
+        if await blocking(_is_another_user, request.scope):
             text = page.message("This link is another user's", "Only who started Tidegate can open its status page.")
             return HTMLResponse(text, 403, headers=_HEADERS)
         session = sessions.redeem(request.query_params.get("code", "")) if request.method == "GET" else None
@@ -228,13 +229,16 @@ async def _pulse(bus: Bus, heartbeat_s: float) -> AsyncIterator[bool]:
     with bus.stream() as changes:
         yield True
         while True:
-            with anyio.move_on_after(heartbeat_s) as silence:
-                if await anext(changes, None) is None:
-                    return
-            if not silence.cancelled_caught:
-                await anyio.sleep(QUIET_S)
+            try:
+                async with asyncio.timeout(heartbeat_s):
+                    if await anext(changes, None) is None:
+                        return
+            except TimeoutError:
+                yield False
+            else:
+                await asyncio.sleep(QUIET_S)
                 changes.skip()
-            yield not silence.cancelled_caught
+                yield True
 
 
 _STILL_HERE = b": still here\n\n"

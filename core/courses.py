@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
 
-import anyio.to_thread
-
 from core.answers import Curve, QuotaReport
+from core.blocking import blocking
 from core.history_samples import SampleRow, WindowKey
 from core.model import Move, Pool, QuotaWindow
 from core.orders import RecountQuota
@@ -47,7 +46,7 @@ async def quota_report(past: Readings, pool: Pool, order: RecountQuota, now: flo
     read = await past.courses(keys, since_at, (now - since_at) / spans)
     labels = [label_of(pool, key.account) for key in keys]
     # Thousands of points are made, while the loop has requests to serve.
-    curves = await anyio.to_thread.run_sync(_curves, keys, labels, read, since_at, now)
+    curves = await blocking(_curves, keys, labels, read, since_at, now)
     moves = await past.moves(MOST_MOVES)
     return QuotaReport(
         now,

@@ -11,12 +11,12 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import anyio.to_thread
 from msgspec import structs
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from core import app, demo, demo_past
+from core.blocking import blocking
 from core.demo_view import render
 from core.files import Paths
 from core.history import History
@@ -92,7 +92,7 @@ async def _remember(paths: Paths, scenario: demo.Scenario, now: float) -> None:
     """Give the installation that is about to begin a past: before it counts what happens."""
     paths.create()
     members = (_member(scenario.work, 0.8), _member(scenario.home, 0.75), _member(scenario.team))
-    history = await anyio.to_thread.run_sync(History.open, paths.history)
+    history = await blocking(History.open, paths.history)
     for row in demo_past.past(members, now, time.localtime(now).tm_gmtoff):
         if isinstance(row, SampleRow):
             history.sample(row)

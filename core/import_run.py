@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 from msgspec import structs
 
 from core import import_plan, import_read, import_wording, profile
 from core.admission import NEW, Admission
 from core.answers import Imported, ImportLine
+from core.blocking import blocking
 from core.config import ConfigFile
 from core.engine import Engine
 from core.errors import NothingToDo, SignInFailed, TidegateError, UsageError
@@ -63,7 +63,7 @@ class Imports:
         Raises UsageError, NothingToDo when there is no account anywhere, TidegateError when a seal does not open.
         """
         try:
-            found = await anyio.to_thread.run_sync(_read, order)
+            found = await blocking(_read, order)
         except import_read.PassphraseWanted:
             return Imported(order.dry_run, (), sealed=True)
         asked = await asyncio.gather(*(self._asked(one) for one in found))

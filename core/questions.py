@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import anyio.to_thread
-
 from core.answers import Explanation, LogEntry, LogReport, QuotaReport, Recounted, RequestsReport, UsageReport
+from core.blocking import blocking
 from core.courses import Readings, quota_report
 from core.log_reading import TROUBLES
 from core.logs import Entry
@@ -59,6 +58,6 @@ class Questions:
     async def log(self, order: RecountLog) -> LogReport:
         """The end of the log. Raises UsageError when that is too much to tell."""
         heed_most(order.limit, MOST_LOGGED, "entries")
-        entries = await anyio.to_thread.run_sync(self._read_log, order.limit, TROUBLES if order.level else ())
+        entries = await blocking(self._read_log, order.limit, TROUBLES if order.level else ())
         told = (LogEntry(entry.at, entry.level, entry.request, entry.text) for entry in entries)
         return LogReport(self._now(), tuple(told))

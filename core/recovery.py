@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from core.blocking import Blocking
 from core.errors import TidegateError
 from core.files import Paths, move_aside, write_atomic
 from core.model import AccountId, ApiKey, OAuthTokens
-from core.token_intents import Blocking
 from core.token_locks import Locks
 from core.vault import Stored, Vault
 

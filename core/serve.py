@@ -5,10 +5,10 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-import anyio.to_thread
 import click
 
 from core import allocation, app
+from core.blocking import blocking
 from core.files import Paths
 from core.model import Snapshot
 from core.wording import STANDING_NAMES, plain
@@ -42,7 +42,7 @@ async def _serve(paths: Paths, options: app.Options) -> None:
 async def _importable(now: float) -> str:
     from core.import_offer import offer  # noqa: PLC0415 - only who has no account needs all that reads imports
 
-    return await anyio.to_thread.run_sync(offer, now)
+    return await blocking(offer, now)
 
 
 def on_end(end: Callable[[], None]) -> None:

@@ -12,11 +12,10 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from core.app import Core, Options, alone, running
+from core.blocking import blocking
 from core.errors import TidegateError
 from core.files import Paths
 from core.import_glance import Glance, arguments_for, glance, here
@@ -169,7 +168,7 @@ class CoreInThread:
         if self._core.engine.pool.accounts:
             return
         try:
-            seen = await anyio.to_thread.run_sync(glance, here(), self._core.clock())
+            seen = await blocking(glance, here(), self._core.clock())
         except Exception:  # the edge of a task: whatever lies in those files, the tray goes on
             log.exception("what other programs have could not be seen")
         else:

@@ -5,27 +5,16 @@ Such a record saves no token. It tells the next start that this one may be spent
 
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
 
-import anyio.to_thread
 import msgspec
 
+from core.blocking import Blocking, blocking
 from core.errors import UNREADABLE
 from core.files import Paths, write_atomic
 from core.model import AccountId, Credential, OAuthTokens
 
 FINGERPRINT_CHARACTERS = 8
-
-T = TypeVar("T")
-
-
-class Blocking(Protocol):
-    """How a call is made that may wait for the disk: `anyio.to_thread.run_sync`, unless a test has its own way."""
-
-    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
-        """What `call` returns, or raises."""
 
 
 class _Intent(msgspec.Struct, frozen=True):
@@ -37,7 +26,7 @@ class _Intent(msgspec.Struct, frozen=True):
 class Intents:
     """One small file for each account, beside its lock. Write and remove them under that lock only."""
 
-    def __init__(self, paths: Paths, blocking: Blocking = anyio.to_thread.run_sync) -> None:
+    def __init__(self, paths: Paths, blocking: Blocking = blocking) -> None:
         self._paths = paths
         self._blocking = blocking
 

@@ -13,15 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from core import oauth
+from core.blocking import Blocking, blocking
 from core.errors import LoginNeeded, RefreshFailed, TidegateError, VaultError
 from core.files import Paths
 from core.model import AccountId, ApiKey, Credential, Endpoints, Identity, LoginHealth, OAuthTokens
 from core.recovery import Recovery
 from core.token_endpoint import TokenEndpoint
-from core.token_intents import Blocking, Intents
+from core.token_intents import Intents
 from core.token_keeping import Keeping
 from core.token_locks import LOCK_WITHIN_S, Lock, Locks, kernel_lock
 from core.token_login import LONGEST_THROTTLED_REST_S, MARGIN_S, THROTTLED_REST_S, Facts, Login
@@ -59,7 +58,7 @@ class Tokens:
         lock_within_s: float = LOCK_WITHIN_S,
         save_again_s: float = SAVE_AGAIN_S,
         make_lock: Callable[[Path], Lock] = kernel_lock,
-        blocking: Blocking = anyio.to_thread.run_sync,
+        blocking: Blocking = blocking,
     ) -> None:
         """`clock` is the provider's time; `jitter` gives numbers from 0 to 1.
 

@@ -1,5 +1,6 @@
 """`tidegate import` and `tidegate export` in a terminal: show the plan, ask, do it, tell what came of it."""
 
+import asyncio
 import json
 import os
 import sys
@@ -9,7 +10,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
 from core import export
@@ -83,7 +83,7 @@ def write_out(paths: Paths, vault: export.VaultKind, file: str, *, with_credenti
     if path is not None:
         export.refuse_to_replace(path, force=force)
     passphrase = new_secret("Passphrase for the export") if with_credentials else None
-    exported = anyio.run(export.export, paths, vault, os.environ, time.time(), passphrase)
+    exported = asyncio.run(export.export(paths, vault, os.environ, time.time(), passphrase))
     if path is None:
         click.echo(exported.content, nl=False)
     else:

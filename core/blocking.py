@@ -1,0 +1,33 @@
+"""How the event loop calls what waits for the disk, the keychain or another program: in a thread, to its end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Blocking(Protocol):
+    """How such a call is made: by `blocking`, unless a test has its own way."""
+
+    def __call__(self, call: Callable[[], T], /) -> Awaitable[T]:
+        """What `call` returns, or raises."""
+
+
+async def blocking(call: Callable[[*Ts], T], *args: *Ts) -> T:
+    """What `call` returns, or raises.
+
+    Who is cancelled meanwhile waits all the same, and is cancelled then: nothing goes on behind the back of whoever
+    holds a lock for it.
+    """
+    task = asyncio.create_task(asyncio.to_thread(call, *args))
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if cancelled:
+        raise cancelled from task.exception()
+    return task.result()
