@@ -31,6 +31,8 @@ class Connections:
         self._config = config
         self._paths = paths
         self._where = where
+        # One deed at a time: two would mix their records, and each keeps a thread that waits for another one.
+        self._changing = asyncio.Lock()
         self._tell()
 
     async def plan(self, name: str) -> tuple[Plan, ...]:
@@ -57,13 +59,15 @@ class Connections:
             names = connecting.entries(self._paths, name)
             return connecting.connect(self._paths, names, where, offered, know=know, models=models)
 
-        return await blocking(connected)
+        async with self._changing:
+            return await blocking(connected)
 
     async def undo(self, name: str) -> tuple[str, ...]:
         """Give a program its settings back. Returns what could not be undone. Raises NothingToDo or TidegateError."""
         connecting.known(name)
-        left = await blocking(undo, self._paths, name)
-        await self.know(name, "")
+        async with self._changing:
+            left = await blocking(undo, self._paths, name)
+            await self.know(name, "")
         return left
 
     async def know(self, name: str, sha256: str) -> str:
@@ -84,16 +88,19 @@ class Connections:
 
     async def repair(self) -> None:
         """Finish what a kill has cut short: what each program has in its settings is what counts."""
-        keys = self._config.current.client_keys
-        found = await blocking(connection_care.repair, self._paths, self._where(), keys)
-        for name, sha256 in found.items():
-            if sha256 == keys.get(name, ""):
-                continue
-            log.info("connecting %s was cut short: %s", name, "its key is known again" if sha256 else "it is undone")
-            try:
-                await self.know(name, sha256)
-            except TidegateError as exc:
-                log.warning("%s: %s", name, exc.title)
+        async with self._changing:
+            keys = self._config.current.client_keys
+            found = await blocking(connection_care.repair, self._paths, self._where(), keys)
+            for name, sha256 in found.items():
+                if sha256 == keys.get(name, ""):
+                    continue
+                log.info(
+                    "connecting %s was cut short: %s", name, "its key is known again" if sha256 else "it is undone"
+                )
+                try:
+                    await self.know(name, sha256)
+                except TidegateError as exc:
+                    log.warning("%s: %s", name, exc.title)
 
     def _offered(self) -> Offered:
         if not self._engine.address:

@@ -1,5 +1,6 @@
 """Programs that menu and page connect: their keys, their settings, and the picture of both."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.instance import instance
 pytestmark = pytest.mark.anyio
 
 ADDRESS = "http://127.0.0.1:8433"
+SECONDS = 60.0
 
 
 async def test_a_program_is_connected_with_a_key_of_its_own_and_given_back(tmp_path: Path) -> None:
@@ -41,6 +43,24 @@ async def test_a_program_is_connected_with_a_key_of_its_own_and_given_back(tmp_p
         assert not settings.exists()
         assert here.config.current.client_keys == {}
         assert here.engine.snapshot().programs == ()
+
+
+async def test_menu_page_and_impatience_at_once_connect_one_after_the_other(tmp_path: Path) -> None:
+    """More than the threads that blocking calls have: each needs another one while it goes on."""
+    settings = tmp_path / "home" / ".claude" / "settings.json"
+    async with instance(tmp_path) as here:
+        here.engine.address = ADDRESS
+        orders = (here.commands.run("connect", {"client": "claude-code"}) for _ in range(40))
+
+        done = await asyncio.wait_for(asyncio.gather(*orders), SECONDS)
+
+        assert {answer["text"] for answer in done} == {"Claude Code is connected"}
+        token = json.loads(settings.read_text())["env"]["ANTHROPIC_AUTH_TOKEN"]
+        assert here.config.current.client_keys == {"claude-code": digest(token)}
+
+        await here.commands.run("undo", {"client": "claude-code"})
+
+        assert not settings.exists()
 
 
 async def test_what_cannot_be_connected_keeps_its_key(tmp_path: Path) -> None:
