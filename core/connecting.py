@@ -142,9 +142,9 @@ def plan(paths: Paths, name: str, where: Where, offered: Offered) -> Plan:
             after = form.put(after, setting.path, ours)
             changes += _change(setting, *form.get(text or "", setting.path), ours)
         keys = _keys(form, after, settings, record.keys if record else {})
-        notes = client.notes(lambda *path: form.get(before or "", path)[1], where.environ)
+        notes = tuple(client.notes(lambda *path: form.get(before or "", path)[1], where.environ))
     made = Record(str(file), offered.address, text_sha256(after), keys, record.mode if record else mode(file))
-    return Plan(name, file, tuple(changes), tuple(notes), before, after, made)
+    return Plan(name, file, tuple(changes), notes, before, after, made)
 
 
 def place(client: Client, where: Where) -> Path:

@@ -1,6 +1,6 @@
 """What a program needs in its settings so that it uses Tidegate. Pure: values in, edits out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -77,7 +77,7 @@ class Client:
     name: str
     places: Callable[[Mapping[str, str]], Sequence[str]]
     settings: Callable[[Offered], Sequence[Setting]]
-    notes: Callable[[Get, Mapping[str, str]], Sequence[str]]
+    notes: Callable[[Get, Mapping[str, str]], Iterable[str]]
     form: Callable[[str], Form] = lambda _: jsonc
 
 

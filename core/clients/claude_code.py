@@ -44,4 +44,4 @@ def _notes(get: Get, environ: Mapping[str, str]) -> Iterator[str]:
     yield "Its own login rests meanwhile: no /usage for the plan, and no Remote Control."
 
 
-CLAUDE_CODE = Client("Claude Code", _places, _settings, lambda *known: tuple(_notes(*known)))
+CLAUDE_CODE = Client("Claude Code", _places, _settings, _notes)

@@ -49,5 +49,5 @@ def _of_project(get: Get, environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} is set here: programs take that before what the file says."
 
 
-SHELL = Client("Shell (bash, zsh, fish)", _start_file, _for_all, lambda *known: tuple(_of_shell(*known)), form_of)
-SDK = Client("Anthropic's SDKs, in this folder", _dotenv, _for_sdks, lambda *known: tuple(_of_project(*known)), form_of)
+SHELL = Client("Shell (bash, zsh, fish)", _start_file, _for_all, _of_shell, form_of)
+SDK = Client("Anthropic's SDKs, in this folder", _dotenv, _for_sdks, _of_project, form_of)

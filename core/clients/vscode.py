@@ -26,4 +26,4 @@ def _notes(get: Get, environ: Mapping[str, str]) -> Iterator[str]:
     yield "Reload the window of VS Code for it to count."
 
 
-VSCODE = Client("Claude Code in VS Code", _places, _settings, lambda *known: tuple(_notes(*known)))
+VSCODE = Client("Claude Code in VS Code", _places, _settings, _notes)
