@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,11 +20,18 @@ from tests.bench.speed import alone, report
 from tests.bench.speed.measures import IN_ROUNDS, LITTLE, Effort, Readings
 from tests.bench.speed.native import BUILD, CPUS, ROOT, Programs, compiled, upstream
 from tests.bench.speed.peers import PEERS, pinned
-from tests.bench.speed.report import Results
+from tests.bench.speed.report import Results, Round
+from tests.bench.speed.seen import TICK_S
 from tests.bench.speed.subjects import NotStarted, Start, Subject, nginx_program, subjects
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 ROUNDS, PEER_ROUNDS = 3, 2
+TAKEN = 0.02
+"""A round in which a virtual machine's host took more than this of the processors' time is done again."""
+AGAIN = 3
+"""At most so often in one run, unless that is a short one."""
+REST_S = 60.0
+"""Before that: some hosts give what was not used before."""
 
 
 def main() -> None:
@@ -37,7 +44,8 @@ def main() -> None:
         chosen |= PEERS
     effort = LITTLE if options.peers or options.quick else Effort()
     rounds = options.rounds or (PEER_ROUNDS if options.peers or options.quick else ROUNDS)
-    found = [_round(programs, chosen, effort, missing) for _ in range(rounds)]
+    again = 0 if options.peers or options.quick else AGAIN
+    found, taken = _quietest(lambda: _round(programs, chosen, effort, missing), rounds, again)
     once: Mapping[str, Readings] = {}
     compares: Mapping[str, Mapping[str, Readings]] = {}
     if not options.peers and not options.quick:
@@ -46,7 +54,7 @@ def main() -> None:
             compares = alone.compared(programs)
         except (NotStarted, subprocess.SubprocessError) as exc:
             missing["what takes minutes"] = str(exc)
-    results = Results(about(peers=options.peers), found, once, missing, compares)
+    results = Results(about(taken, peers=options.peers), found, once, missing, compares)
     told = report.text(results, report.PEER_GOALS if options.peers else report.GOALS)
     print(told)
     name = "peers" if options.peers else "report"
@@ -65,6 +73,27 @@ def _options() -> argparse.Namespace:
     asked.add_argument("--against", type=Path, help="another checkout of Tidegate, to stand beside this one")
     asked.add_argument("--docs", action="store_true", help="put the report into docs/performance.md")
     return asked.parse_args()
+
+
+def _quietest(play: Callable[[], Round], rounds: int, again: int) -> tuple[Sequence[Round], float]:
+    """So many rounds, those in which the host took the least, and how much it took of the worst of them, as a share."""
+    played: list[tuple[float, Round]] = []
+    for _ in range(rounds + again):
+        if sum(taken <= TAKEN for taken, _ in played) >= rounds:
+            break
+        if again and played and played[-1][0] > TAKEN:
+            print(f"the host took {played[-1][0]:.1%}; a rest of {REST_S:.0f} s", file=sys.stderr)
+            time.sleep(REST_S)
+        began, before_s = time.monotonic(), _stolen_s()
+        readings = play()
+        played.append(((_stolen_s() - before_s) / (time.monotonic() - began) / len(CPUS), readings))
+    kept = sorted(played, key=lambda each: each[0])[:rounds]
+    return [readings for _, readings in kept], kept[-1][0]
+
+
+def _stolen_s() -> float:
+    """Processor time that the host gave to others while there was work here (`steal` of /proc/stat)."""
+    return int(_lines("/proc/stat")[0].split()[8]) * TICK_S
 
 
 def _round(
@@ -100,7 +129,7 @@ def running(programs: Programs, chosen: Mapping[str, Start], missing: dict[str, 
         yield started
 
 
-def about(*, peers: bool) -> dict[str, str]:
+def about(taken: float, *, peers: bool) -> dict[str, str]:
     """When, on what, with what."""
     models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     machine = f"{len(CPUS)} × {(models or ['?'])[0]}, {platform.system()} {platform.release()}"
@@ -112,7 +141,7 @@ def about(*, peers: bool) -> dict[str, str]:
     commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "measured": time.strftime("%Y-%m-%d"),
-        "machine": f"{machine}; load average at the end {load:.1f}{busy}",
+        "machine": f"{machine}; load average at the end {load:.1f}{busy}; its host took {taken:.1%} of a round at most",
         "Python": f"{platform.python_version()}, {_how_built()}",
         "Tidegate": f"{__version__} ({commit})",
         "nginx": told.strip().rpartition("/")[2],
