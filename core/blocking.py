@@ -1,7 +1,9 @@
 """How the event loop calls what waits for the disk, the keychain or another program: in a thread, to its end."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -21,13 +23,15 @@ async def blocking(call: Callable[[*Ts], T], *args: *Ts) -> T:
     Who is cancelled meanwhile waits all the same, and is cancelled then: nothing goes on behind the back of whoever
     holds a lock for it.
     """
-    task = asyncio.create_task(asyncio.to_thread(call, *args))
+    # Not `asyncio.to_thread`: as a task it would be cancelled with all others when the loop ends.
+    known = contextvars.copy_context()
+    called = asyncio.get_running_loop().run_in_executor(None, partial(known.run, call, *args))
     cancelled = None
-    while not task.done():
+    while not called.done():
         try:
-            await asyncio.wait([task])
+            await asyncio.wait([called])
         except asyncio.CancelledError as exc:
             cancelled = exc
     if cancelled:
-        raise cancelled from task.exception()
-    return task.result()
+        raise cancelled from called.exception()
+    return called.result()

@@ -100,3 +100,29 @@ async def test_a_time_limit_counts_as_passed_when_the_call_has_ended() -> None:
 
     with pytest.raises(TimeoutError):
         await caller
+
+
+def test_the_end_of_the_loop_waits_for_the_call_too() -> None:
+    began, go_on = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def write() -> None:
+        began.set()
+        assert go_on.wait(SECONDS)
+        told.append("written")
+
+    async def keep_the_lock() -> None:
+        try:
+            await blocking(write)
+        finally:
+            told.append("released")
+
+    async def end() -> None:
+        keeper = asyncio.create_task(keep_the_lock())
+        await blocking(began.wait, SECONDS)
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+        assert not keeper.done()
+
+    asyncio.run(end())
+
+    assert told == ["written", "released"]
