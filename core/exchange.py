@@ -95,7 +95,7 @@ class Answer:
         self._left = length
         lines = [b"HTTP/1.1 %d %s\r\n" % (status, _REASONS.get(status, b"Unknown"))]
         lines += [name + b": " + value + b"\r\n" for name, value in headers]
-        if status < HTTPStatus.OK or status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        if status in _WITHOUT_BODY:
             self._head_only = True
         elif length is not None:
             lines.append(b"content-length: %d\r\n" % length)
@@ -166,4 +166,7 @@ class Answer:
         self.on_room = None
 
 
+_WITHOUT_BODY = frozenset(
+    {*range(HTTPStatus.CONTINUE, HTTPStatus.OK), HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value}
+)
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {529: b"Overloaded"}
