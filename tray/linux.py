@@ -85,7 +85,13 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
 
     def run(self, setup: Callable[["Icon"], None] | None = None) -> None:
         """Show the icon until `stop()`, or until the session ends. Raises NoDesktop when there is no session."""
-        asyncio.run(self._serve(setup))
+        try:
+            asyncio.run(self._serve(setup))
+        except BaseException:
+            # A loop that broke has not closed the connection: the panel would show an icon that answers nothing.
+            if self._bus is not None:
+                self._bus.disconnect()
+            raise
 
     async def _serve(self, setup: Callable[["Icon"], None] | None) -> None:
         # The session comes first: pystray's setup thread, once started, waits for ever for an icon that fails to run.
