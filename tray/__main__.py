@@ -3,7 +3,6 @@
 There is one of it for each installation. Who starts it again wants to see it, and gets that instead of an error.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -98,7 +97,6 @@ def show(core: Core, chosen: backend.Backend, *, autostart: Autostart | None = N
             log.warning("the icon is not shown again: %s", exc.title)
         except Exception:  # the edge of the face
             log.exception("the icon has failed; Tidegate goes on serving without it")
-        gc.collect()  # what is left of the icon holds its connection, and the panel its picture, which looks alive
         first = False
         if not faceless.wait(core):
             return End.QUIT

@@ -87,11 +87,14 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
         """Show the icon until `stop()`, or until the session ends. Raises NoDesktop when there is no session."""
         try:
             asyncio.run(self._serve(setup))
-        except BaseException:
-            # A loop that broke has not closed the connection: the panel would show an icon that answers nothing.
-            if self._bus is not None:
-                self._bus.disconnect()
-            raise
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """End the connections. A loop that broke has left them: the panel would show an icon that answers nothing."""
+        self._leave_screen()
+        if self._bus is not None:
+            self._bus.disconnect()
 
     async def _serve(self, setup: Callable[["Icon"], None] | None) -> None:
         # The session comes first: pystray's setup thread, once started, waits for ever for an icon that fails to run.

@@ -70,10 +70,11 @@ class Screen:
         self._loop.add_reader(self._file, self._read)
 
     def close(self) -> None:
-        """End the connection; the server takes our windows away. Twice is fine."""
+        """End the connection; the server takes our windows away. Twice is fine, and after the end of the loop too."""
         if self._open:
             self._open = False
-            self._loop.remove_reader(self._file)
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self._file)
             with contextlib.suppress(*_ENDED):
                 self.display.close()
 
