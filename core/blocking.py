@@ -27,11 +27,14 @@ async def blocking(call: Callable[[*Ts], T], *args: *Ts) -> T:
     known = contextvars.copy_context()
     called = asyncio.get_running_loop().run_in_executor(None, partial(known.run, call, *args))
     cancelled = None
-    while not called.done():
-        try:
-            await asyncio.wait([called])
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if cancelled:
-        raise cancelled from called.exception()
-    return called.result()
+    try:
+        while not called.done():
+            try:
+                await asyncio.wait([called])
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        if cancelled:
+            raise cancelled from called.exception()
+        return called.result()
+    finally:
+        del called, cancelled  # an error knows this frame: the two would keep each other

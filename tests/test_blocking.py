@@ -1,12 +1,15 @@
 """Calls that wait, in a thread: their value, their error, and a caller who is cancelled meanwhile."""
 
 import asyncio
+import contextlib
 import contextvars
 import threading
+from collections.abc import Callable
 
 import pytest
 
 from core.blocking import blocking
+from tests.garbage import in_cycles, no_collection
 
 pytestmark = pytest.mark.anyio
 
@@ -24,9 +27,6 @@ async def test_the_value_comes_back_from_another_thread() -> None:
 
 
 async def test_the_error_comes_back() -> None:
-    def fail() -> None:
-        raise OSError("no space")
-
     with pytest.raises(OSError, match="no space"):
         await blocking(fail)
 
@@ -38,23 +38,40 @@ async def test_what_belongs_to_the_request_is_known_in_the_thread() -> None:
     assert await blocking(name.get) == "this request"
 
 
+class Held:
+    """A call that waits until it is let go."""
+
+    def __init__(self, ends: Callable[[], object]) -> None:
+        self._ends = ends
+        self._began, self._may_end = threading.Event(), threading.Event()
+
+    def __call__(self) -> object:
+        self._began.set()
+        assert self._may_end.wait(SECONDS)
+        return self._ends()
+
+    async def began(self) -> None:
+        assert await blocking(self._began.wait, SECONDS)
+
+    def let_go(self) -> None:
+        self._may_end.set()
+
+
+def fail() -> str:
+    raise OSError("no space")
+
+
 @pytest.mark.parametrize("times", [1, 3])
 async def test_who_is_cancelled_waits_for_the_call_and_is_cancelled_then(times: int) -> None:
-    began, go_on = threading.Event(), threading.Event()
     done: list[str] = []
-
-    def write() -> None:
-        began.set()
-        assert go_on.wait(SECONDS)
-        done.append("written")
-
+    write = Held(lambda: done.append("written"))
     caller = asyncio.create_task(blocking(write))
-    await blocking(began.wait, SECONDS)
+    await write.began()
     for _ in range(times):
         caller.cancel()
         await asyncio.sleep(0.01)
         assert not caller.done()
-    go_on.set()
+    write.let_go()
 
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -62,18 +79,12 @@ async def test_who_is_cancelled_waits_for_the_call_and_is_cancelled_then(times: 
 
 
 async def test_an_error_of_a_call_that_nobody_waits_for_goes_with_the_cancellation() -> None:
-    began, go_on = threading.Event(), threading.Event()
-
-    def fail() -> None:
-        began.set()
-        assert go_on.wait(SECONDS)
-        raise OSError("no space")
-
-    caller = asyncio.create_task(blocking(fail))
-    await blocking(began.wait, SECONDS)
+    failing = Held(fail)
+    caller = asyncio.create_task(blocking(failing))
+    await failing.began()
     caller.cancel()
     await asyncio.sleep(0.01)
-    go_on.set()
+    failing.let_go()
 
     with pytest.raises(asyncio.CancelledError) as cancelled:
         await caller
@@ -81,35 +92,48 @@ async def test_an_error_of_a_call_that_nobody_waits_for_goes_with_the_cancellati
 
 
 async def test_a_time_limit_counts_as_passed_when_the_call_has_ended() -> None:
-    began, go_on = threading.Event(), threading.Event()
-
-    def wait() -> str:
-        began.set()
-        assert go_on.wait(SECONDS)
-        return "late"
+    late = Held(lambda: "late")
 
     async def within_a_moment() -> None:
         async with asyncio.timeout(0.05):
-            await blocking(wait)
+            await blocking(late)
 
     caller = asyncio.create_task(within_a_moment())
-    await blocking(began.wait, SECONDS)
+    await late.began()
     await asyncio.sleep(0.1)
     assert not caller.done()
-    go_on.set()
+    late.let_go()
 
     with pytest.raises(TimeoutError):
         await caller
 
 
-def test_the_end_of_the_loop_waits_for_the_call_too() -> None:
-    began, go_on = threading.Event(), threading.Event()
-    told: list[str] = []
+async def test_a_call_that_is_over_leaves_nothing_to_the_garbage_collector() -> None:
+    async def failing() -> None:
+        with contextlib.suppress(OSError):
+            await blocking(fail)
 
-    def write() -> None:
-        began.set()
-        assert go_on.wait(SECONDS)
-        told.append("written")
+    async def cancelled() -> None:
+        held = Held(fail)
+        caller = asyncio.create_task(blocking(held))
+        await held.began()
+        caller.cancel()
+        await asyncio.sleep(0)
+        held.let_go()
+        with contextlib.suppress(asyncio.CancelledError):
+            await caller
+
+    await failing()
+    with no_collection():
+        for _ in range(10):
+            await failing()
+            await cancelled()
+        assert in_cycles() == []
+
+
+def test_the_end_of_the_loop_waits_for_the_call_too() -> None:
+    told: list[str] = []
+    write = Held(lambda: told.append("written"))
 
     async def keep_the_lock() -> None:
         try:
@@ -119,8 +143,8 @@ def test_the_end_of_the_loop_waits_for_the_call_too() -> None:
 
     async def end() -> None:
         keeper = asyncio.create_task(keep_the_lock())
-        await blocking(began.wait, SECONDS)
-        asyncio.get_running_loop().call_later(0.05, go_on.set)
+        await write.began()
+        asyncio.get_running_loop().call_later(0.05, write.let_go)
         assert not keeper.done()
 
     asyncio.run(end())

@@ -7,9 +7,6 @@ of a hundred small objects each, are 240 MB before it looks at them for the firs
 import contextlib
 import gc
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ import pytest
 from core.link import Failure
 from core.listener import Listener
 from tests.fakes import ASK, VERSION, faults
+from tests.garbage import in_cycles, no_collection
 from tests.raw import Client, Reply, until
 from tests.stage import Stage
 
@@ -26,40 +24,6 @@ FEW = 3
 """One could be somebody else's last, that is kept until the next comes."""
 LONG = 400
 """Pieces of an answer that a client leaves."""
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Cycles stay where they are, and there are none from before."""
-    was_on = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def in_cycles() -> list[str]:
-    """What of Tidegate's own only the collector can free; frees it."""
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        gc.collect()
-        return sorted({name for thing in gc.garbage if (name := _name(thing))})
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.collect()
-
-
-def _name(thing: object) -> str:
-    """Its class or its function; empty when it is not Tidegate's."""
-    if isinstance(thing, FrameType):
-        module, name = thing.f_globals.get("__name__", ""), thing.f_code.co_qualname
-    else:
-        module, name = type(thing).__module__, type(thing).__qualname__
-    return f"{module}.{name}" if module.startswith("core.") and not module.startswith("core.simulator") else ""
 
 
 def request(stage: Stage, **changes: Any) -> bytes:
