@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.bench.speed import inside, native
+from tests.bench.speed.__main__ import REST_S, quietest
 from tests.bench.speed.measures import IN_ROUNDS, Effort
 from tests.bench.speed.native import Programs, Target, load, upstream
 from tests.bench.speed.peers import PEERS, pinned
@@ -67,6 +68,40 @@ def saying(*answers: bytes, piece: int = 1_000_000) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         thread.join(WITHIN_S)
+
+
+# --- the rounds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("taken", "kept", "worst", "rests"),
+    [
+        ((0.0, 0.01, 0.02), (0, 1, 2), 0.02, 0),
+        ((0.0, 0.3, 0.01, 0.02), (0, 2, 3), 0.02, 1),
+        ((0.3, 0.2, 0.1, 0.4, 0.5), (2, 1, 0), 0.3, 4),
+    ],
+    ids=["all quiet", "one done again", "none quiet, and no more may be done"],
+)
+def test_rounds_in_which_the_host_took_much_are_done_again(
+    monkeypatch: pytest.MonkeyPatch, taken: tuple[float, ...], kept: tuple[int, ...], worst: float, rests: int
+) -> None:
+    rested: list[float] = []
+    monkeypatch.setattr(time, "sleep", rested.append)
+    played = iter([(share, {"tidegate": {"round": float(n)}}) for n, share in enumerate(taken)])
+
+    rounds, most = quietest(lambda: next(played), rounds=3, again=2)
+
+    assert [found["tidegate"]["round"] for found in rounds] == list(kept)
+    assert most == worst
+    assert rested == [REST_S] * rests
+    assert not list(played), "no more is played than was asked for"
+
+
+def test_a_short_run_does_no_round_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it rests"))
+    played = iter([(0.3, {}), (0.1, {})])
+
+    assert quietest(lambda: next(played), rounds=2, again=0) == ([{}, {}], 0.3)
 
 
 # --- the programs in C -----------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def main() -> None:
     effort = LITTLE if options.peers or options.quick else Effort()
     rounds = options.rounds or (PEER_ROUNDS if options.peers or options.quick else ROUNDS)
     again = 0 if options.peers or options.quick else AGAIN
-    found, taken = _quietest(lambda: _round(programs, chosen, effort, missing), rounds, again)
+    found, taken = quietest(lambda: _watched(lambda: _round(programs, chosen, effort, missing)), rounds, again)
     once: Mapping[str, Readings] = {}
     compares: Mapping[str, Mapping[str, Readings]] = {}
     if not options.peers and not options.quick:
@@ -75,8 +75,11 @@ def _options() -> argparse.Namespace:
     return asked.parse_args()
 
 
-def _quietest(play: Callable[[], Round], rounds: int, again: int) -> tuple[Sequence[Round], float]:
-    """So many rounds, those in which the host took the least, and how much it took of the worst of them, as a share."""
+def quietest(play: Callable[[], tuple[float, Round]], rounds: int, again: int) -> tuple[Sequence[Round], float]:
+    """So many rounds, those in which the host took the least, and how much it took of the worst of them, as a share.
+
+    `play`: what the host took of a round, and the round. `again`: how many more there may be while too few are quiet.
+    """
     played: list[tuple[float, Round]] = []
     for _ in range(rounds + again):
         if sum(taken <= TAKEN for taken, _ in played) >= rounds:
@@ -84,11 +87,16 @@ def _quietest(play: Callable[[], Round], rounds: int, again: int) -> tuple[Seque
         if again and played and played[-1][0] > TAKEN:
             print(f"the host took {played[-1][0]:.1%}; a rest of {REST_S:.0f} s", file=sys.stderr)
             time.sleep(REST_S)
-        began, before_s = time.monotonic(), _stolen_s()
-        readings = play()
-        played.append(((_stolen_s() - before_s) / (time.monotonic() - began) / len(CPUS), readings))
+        played.append(play())
     kept = sorted(played, key=lambda each: each[0])[:rounds]
     return [readings for _, readings in kept], kept[-1][0]
+
+
+def _watched(play: Callable[[], Round]) -> tuple[float, Round]:
+    """What the host took of a round, as a share of all processors, and the round."""
+    began_s, before_s = time.monotonic(), _stolen_s()
+    readings = play()
+    return (_stolen_s() - before_s) / (time.monotonic() - began_s) / len(CPUS), readings
 
 
 def _stolen_s() -> float:
