@@ -92,15 +92,15 @@ class Connections:
             keys = self._config.current.client_keys
             found = await blocking(connection_care.repair, self._paths, self._where(), keys)
             for name, sha256 in found.items():
-                if sha256 == keys.get(name, ""):
-                    continue
-                log.info(
-                    "connecting %s was cut short: %s", name, "its key is known again" if sha256 else "it is undone"
-                )
-                try:
-                    await self.know(name, sha256)
-                except TidegateError as exc:
-                    log.warning("%s: %s", name, exc.title)
+                if sha256 != keys.get(name, ""):
+                    await self._mend(name, sha256)
+
+    async def _mend(self, name: str, sha256: str) -> None:
+        log.info("connecting %s was cut short: %s", name, "its key is known again" if sha256 else "it is undone")
+        try:
+            await self.know(name, sha256)
+        except TidegateError as exc:
+            log.warning("%s: %s", name, exc.title)
 
     def _offered(self) -> Offered:
         if not self._engine.address:
