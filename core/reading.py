@@ -1,4 +1,4 @@
-"""What connections read into: one buffer for all of an event loop.
+"""What connections read into: one buffer for all of the listener's, and one for all of the upstream's.
 
 asyncio by itself makes room of 256 KiB for every read and gives most of it back, which leaves holes in the heap.
 """
@@ -11,7 +11,7 @@ READ_BYTES = 256 * 1024
 
 
 def read_buffer() -> memoryview:
-    """For all connections of a loop; each is done with what it read before the next one reads.
+    """For many connections of one loop; each is done with what it read before the next one reads.
 
     Memory is taken page by page, as far as reads come to fill it.
     """

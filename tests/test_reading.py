@@ -1,3 +1,5 @@
+"""One buffer for many connections: nothing of one comes to another, and every end is seen."""
+
 import asyncio
 from functools import partial
 
