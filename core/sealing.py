@@ -3,20 +3,20 @@
 A wrong passphrase and a changed file are told apart: scrypt also makes a check value, which says nothing about the key.
 """
 
+import hashlib
 import hmac
 import os
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 _SALT_BYTES = 16
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 _CHECK_BYTES = 32
 # 128 MiB and about half a second: OWASP's first choice (2026). Guessing goes on for as long as the file exists.
-_SCRYPT_N = 2**17
+_SCRYPT = {"n": 2**17, "r": 8, "p": 1, "maxmem": 2**28}
 _FORM = b"tidegate-sealed-1"
 """Stands for cipher, sizes and costs, none of which is read from the file."""
 
@@ -64,7 +64,7 @@ def unseal(value: object, passphrase: str) -> bytes:
 
 def _derived(passphrase: str, salt: bytes) -> tuple[bytes, bytes]:
     """The key, and the check value that is stored."""
-    made = Scrypt(salt=salt, length=_KEY_BYTES + _CHECK_BYTES, n=_SCRYPT_N, r=8, p=1).derive(passphrase.encode())
+    made = hashlib.scrypt(passphrase.encode(), salt=salt, dklen=_KEY_BYTES + _CHECK_BYTES, **_SCRYPT)
     return made[:_KEY_BYTES], made[_KEY_BYTES:]
 
 

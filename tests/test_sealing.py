@@ -8,6 +8,14 @@ from core.sealing import Altered, WrongPassphrase, seal, unseal
 
 CONTENT, PASSPHRASE = b'{"key": "sk-ant-api03-SECRET"}', "correct horse battery"
 
+FIRST = {
+    "salt": "Rhv/0nEjcC8ZjDTf9Eqfqw==",
+    "check": "2I3HlC/WHaihBM0dhHVXJzBz8HORCNlyJ+C7JoDfeYM=",
+    "nonce": "gZUnGwdjwDjOXyd7",
+    "content": "qp+OA+FGmyOdqaHT6nFkHjCjSOxKzDhM",
+}
+"""Sealed by `cryptography` alone, scrypt too (2026-11)."""
+
 
 @pytest.fixture(scope="module")
 def sealed() -> dict[str, Any]:
@@ -19,6 +27,10 @@ def sealed() -> dict[str, Any]:
 def test_passphrase_opens_what_it_sealed(sealed: dict[str, Any]) -> None:
     assert unseal(sealed, PASSPHRASE) == CONTENT
     assert "SECRET" not in json.dumps(sealed)
+
+
+def test_what_was_sealed_long_ago_is_opened() -> None:
+    assert unseal(FIRST, "of the first export") == b"accounts"
 
 
 def test_the_same_content_is_sealed_differently_each_time(sealed: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 import stat
 import subprocess
 import sys
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ from core.model import ApiKey
 from core.vault import open_vault
 from core.vault_file import FileBackend, passphrase_from
 from tests.vault_contract import OpenBackend, VaultContract
+
+FIRST = (
+    b"dGlkZWdhdGUtdmF1bHQtMQqgmMbkU+MEbkRJPLrHOOPhmlS78c0hoXDR/yVVxPJFK3RZf7AIJ/wfYzguI27DTk8x6sh/GmBOiUAj+y9HOeRl"
+    b"dTHA/04hTw=="
+)
+"""A file that `cryptography` alone made, scrypt too (2026-11)."""
 
 
 class TestFileVault(VaultContract):
@@ -27,6 +34,13 @@ def test_the_file_is_for_its_owner_only_and_shows_neither_secret_nor_name(tmp_pa
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert b"sk-ant" not in path.read_bytes()
     assert b"anna" not in path.read_bytes()
+
+
+def test_a_file_that_lies_there_since_long_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "vault.bin"
+    path.write_bytes(b64decode(FIRST))
+
+    assert FileBackend(path, "of the first vault").get("account") == ("a credential",)
 
 
 def test_the_same_content_is_sealed_differently_each_time(tmp_path: Path) -> None:
