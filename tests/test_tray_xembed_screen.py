@@ -50,6 +50,28 @@ async def test_picture_of_any_size_arrives_as_it_was_drawn(person: Person) -> No
     screen.close()
 
 
+async def test_what_a_busy_server_does_not_take_at_once_is_sent_when_it_does(person: Person) -> None:
+    screen = Screen(lambda: None)
+    shown = window(screen, 200, 160)
+    screen.flush()
+    await until(person.popups, "the window")
+
+    person.display.grab_server()  # which listens to nobody else then
+    person.display.sync()
+    screen.put(shown, Image.new("RGB", (200, 160)))
+    screen.flush()  # half of what fits on the way
+    screen.destroy(shown)
+    screen.flush()
+    await anyio.sleep(0.1)
+    assert screen.display.display.data_send, "it is not sent yet"
+    person.display.ungrab_server()
+    person.display.sync()
+
+    await until(lambda: not person.popups(), "the window has gone")
+    await until(lambda: not screen.display.display.data_send, "nothing is left to be sent")
+    screen.close()
+
+
 @pytest.mark.usefixtures("person")
 async def test_window_that_cannot_be_seen_has_no_picture() -> None:
     screen = Screen(lambda: None)

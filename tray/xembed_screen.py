@@ -75,6 +75,7 @@ class Screen:
             self._open = False
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._file)
+                self._loop.remove_writer(self._file)
             with contextlib.suppress(*_ENDED):
                 self.display.close()
 
@@ -95,7 +96,7 @@ class Screen:
         request.DestroyWindow(display=self.display.display, window=window.id)
 
     def flush(self) -> None:
-        """Send what was asked for. Events that came meanwhile, while answers were read, are told afterwards."""
+        """Send what was asked for. Then the events are told that came meanwhile, while answers were read."""
         with self._watched():
             self.display.flush()
         self._loop.call_soon(self._read)
@@ -111,6 +112,15 @@ class Screen:
                         listener(event)
                     except error.XError as exc:
                         log.debug("a window went while it was looked at: %s", exc)
+        if self._open:
+            self._await_room()
+
+    def _await_room(self) -> None:
+        """Come back for what a busy server has not taken: python-xlib tries once, in whatever it does next."""
+        if self.display.display.data_send:
+            self._loop.add_writer(self._file, self._read)
+        else:
+            self._loop.remove_writer(self._file)
 
     @contextlib.contextmanager
     def _watched(self) -> Any:
