@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from core.errors import UNREADABLE, TidegateError
 from core.files import OWNER_ONLY, OWNER_ONLY_DIR, Paths, write_atomic
@@ -22,6 +23,8 @@ Write = Callable[[Path, bytes], None]
 KEPT_DIGESTS = 3
 """Of what was written to one setting: the one before may be in the file still."""
 MAX_FILE_BYTES = 4 * 1024 * 1024
+CHANGE_WITHIN_S = 20.0
+"""So long somebody else may take to connect a program."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -46,6 +49,27 @@ def records(paths: Paths) -> Mapping[str, Record]:
             f"{paths.connected} does not read: {exc}",
             f"The programs' own settings as they were are in {paths.originals}.",
         ) from exc
+
+
+@contextlib.contextmanager
+def changing(paths: Paths) -> Iterator[None]:
+    """Nobody else connects or undoes meanwhile: a record that a menu and a command line both write would be lost.
+
+    Raises TidegateError when others take too long.
+    """
+    paths.create()
+    try:
+        lock = FileLock(paths.connecting_lock, mode=OWNER_ONLY).acquire(timeout=CHANGE_WITHIN_S)
+    except Timeout as exc:
+        title = "Another Tidegate is connecting a program, and does not come to an end"
+        raise TidegateError(title, "Look whether another `tidegate` still runs, then try again.") from exc
+    except OSError as exc:
+        raise TidegateError(
+            f"{paths.connecting_lock} cannot be locked: {exc.strerror or exc}",
+            "Nothing was changed. Check the disk and the folder's permissions.",
+        ) from exc
+    with lock:
+        yield
 
 
 def keep(paths: Paths, name: str, record: Record, write: Write = write_atomic) -> None:

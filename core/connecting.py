@@ -21,6 +21,7 @@ from core.connected import (
     KEPT_DIGESTS,
     Record,
     Write,
+    changing,
     keep,
     keep_original,
     mode,
@@ -188,25 +189,29 @@ def connect(paths: Paths, names: Sequence[str], where: Where, offered: Offered, 
     that share a file with the program are done on top of it, and undone before it. Raises TidegateError.
     """
     program, *added = names
-    file = plans(paths, names, where, offered)[0].file  # what does not read is told before anything changes
-    for name in reversed(added):
-        if name in records(paths) and Path(records(paths)[name].file) == file:
-            undo_entry(paths, name)
-    key = new_local_key()
-    before = know(digest(key))
-    full = replace(offered, key=key, models=models(key) if program == "opencode" else {})
-    try:
-        done = [_done(paths, program, where, full)]
-    except TidegateError:
-        know(before)
-        raise
-    for name in added:
+    with changing(paths):
+        file = plans(paths, names, where, offered)[0].file  # what does not read is told before anything changes
+        for name in reversed(added):
+            if name in records(paths) and Path(records(paths)[name].file) == file:
+                undo_entry(paths, name)
+        key = new_local_key()
+        before = know(digest(key))
+        full = replace(offered, key=key, models=models(key) if program == "opencode" else {})
         try:
-            done.append(_done(paths, name, where, full))
-        except TidegateError as exc:
-            hint = f"{entry(program).name} is connected, but without this. Make the file writable, then connect again."
-            raise TidegateError(exc.title, hint) from exc
+            done = [_done(paths, program, where, full)]
+        except TidegateError:
+            know(before)
+            raise
+        done += [_added(paths, name, program, where, full) for name in added]
     return Deed(tuple(done), tried(full))
+
+
+def _added(paths: Paths, name: str, program: str, where: Where, offered: Offered) -> Plan:
+    try:
+        return _done(paths, name, where, offered)
+    except TidegateError as exc:
+        hint = f"{entry(program).name} is connected, but without this. Make the file writable, then connect again."
+        raise TidegateError(exc.title, hint) from exc
 
 
 def _done(paths: Paths, name: str, where: Where, offered: Offered) -> Plan:

@@ -14,6 +14,7 @@ from core.clients import CLIENTS, Client, additions, entry
 from core.connected import (
     KEPT_DIGESTS,
     Record,
+    changing,
     forget,
     keep,
     keep_original,
@@ -99,10 +100,15 @@ def repair(paths: Paths, where: Where, known: Mapping[str, str]) -> Mapping[str,
     looked at is logged and stays.
     """
     try:
-        kept = records(paths)
+        with changing(paths):
+            return _all_repaired(paths, where, known)
     except TidegateError as exc:
         log.warning("connected programs were not looked at: %s. %s", exc.title, exc.hint)
         return {}
+
+
+def _all_repaired(paths: Paths, where: Where, known: Mapping[str, str]) -> Mapping[str, str]:
+    kept = records(paths)
     found = {}
     for name in (*reversed(list(kept)), *(name for name in known if name in CLIENTS and name not in kept)):
         try:
@@ -155,13 +161,17 @@ def moved_to(paths: Paths, address: str) -> tuple[str, ...]:
 
     Returns their names. What the person has changed since stays. Never raises: what cannot be changed is logged.
     """
-    moved = []
     try:
-        kept = records(paths)
+        with changing(paths):
+            return _all_moved(paths, address)
     except TidegateError as exc:
         log.warning("connected programs may point elsewhere: %s. %s", exc.title, exc.hint)
         return ()
-    for name, record in kept.items():
+
+
+def _all_moved(paths: Paths, address: str) -> tuple[str, ...]:
+    moved = []
+    for name, record in records(paths).items():
         if record.address == address or name not in CLIENTS:  # what is added to a program holds no address
             continue
         try:

@@ -78,6 +78,11 @@ class Paths(msgspec.Struct, frozen=True):
         """Held while one account's login is renewed, across processes."""
         return self.root / "locks" / f"{id_}.lock"
 
+    @property
+    def connecting_lock(self) -> Path:
+        """Held while programs are connected or undone, across processes."""
+        return self.root / "locks" / "connecting.lock"
+
     def create(self) -> None:
         """Make the folders that are missing, for their owner only. Raises TidegateError.
 

@@ -10,7 +10,18 @@ from pathlib import Path
 
 from core.clients import CLIENTS, Client, Offered, belonging, entry
 from core.clients.base import Form, Setting
-from core.connected import Record, forget, original, our_key, read, readable, records, text_sha256, value_sha256
+from core.connected import (
+    Record,
+    changing,
+    forget,
+    original,
+    our_key,
+    read,
+    readable,
+    records,
+    text_sha256,
+    value_sha256,
+)
 from core.errors import NothingToDo, TidegateError
 from core.files import Paths, write_atomic
 
@@ -25,10 +36,11 @@ def undo(paths: Paths, name: str) -> tuple[str, ...]:
     connected.
     """
     its = belonging(name)
-    names = [known for known in reversed(list(records(paths))) if known in its]
-    if not names:
+    if its.isdisjoint(records(paths)):
         raise NothingToDo(f"{CLIENTS[name].name if name in CLIENTS else name} is not connected")
-    return tuple(said for known in names for said in undo_entry(paths, known))
+    with changing(paths):
+        names = [known for known in reversed(list(records(paths))) if known in its]
+        return tuple(said for known in names for said in undo_entry(paths, known))
 
 
 def undo_entry(paths: Paths, name: str) -> tuple[str, ...]:

@@ -1,15 +1,23 @@
 """Connecting changes what it says and no more."""
 
+import contextlib
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from core import connected
 from core.clients import CLIENTS
-from core.connected import records
+from core.connected import Record, Write, records
 from core.connecting import Change, Where, entries, here, plan, plans
 from core.errors import TidegateError, UsageError
+from core.files import Paths
 from core.undoing import undo
 from tests.desk import ADDRESS, AGAIN, FULL, OFFERED, THEIRS, TOGETHER, Desk, mode
+
+SECONDS = 20.0
 
 
 @pytest.fixture
@@ -205,3 +213,44 @@ def test_another_file_of_the_same_program_has_to_wait_until_the_first_is_undone(
 
     first.unlink()  # the project is gone
     assert plan(desk.paths, "anthropic-sdk", there, OFFERED).file == project / ".env"
+
+
+# --- several at once -------------------------------------------------------------------------------
+
+
+def test_programs_that_a_menu_and_a_command_line_connect_at_once_are_both_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, save = threading.Barrier(2), connected._save
+
+    def slowly(paths: Paths, known: Mapping[str, Record], write: Write) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # until the other has read the records as well, if it may
+        save(paths, known, write)
+
+    monkeypatch.setattr(connected, "_save", slowly)
+    with ThreadPoolExecutor() as pool:
+        for deed in [pool.submit(desk.together, [client]) for client in ("claude-code", "opencode")]:
+            deed.result(SECONDS)
+    assert sorted(records(desk.paths)) == ["claude-code", "opencode"]
+
+    both.reset()
+    with ThreadPoolExecutor() as pool:
+        for deed in [pool.submit(undo, desk.paths, client) for client in ("claude-code", "opencode")]:
+            assert deed.result(SECONDS) == ()
+    assert records(desk.paths) == {}
+    assert not desk.settings.exists()
+
+
+def test_who_waits_for_another_one_too_long_is_told_and_changes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connected, "CHANGE_WITHIN_S", 0.05)
+    desk.has(THEIRS)
+
+    with connected.changing(desk.paths), pytest.raises(TidegateError, match="Another Tidegate is connecting") as told:
+        desk.together(["claude-code"])
+
+    assert "try again" in told.value.hint
+    assert desk.settings.read_text() == THEIRS
+    assert desk.known == ""
