@@ -201,7 +201,7 @@ async def test_menu_closes_when_another_program_does_not_let_go_of_the_keys(
         shown.open()
 
         await until(lambda: shown.closed, "the menu gives up")
-        assert person.popups() == [(0, 0, 50, 50)]
+        await until(lambda: person.popups() == [(0, 0, 50, 50)], "the menu has closed")
 
 
 async def test_menu_is_twice_as_large_where_the_desktop_says_so(person: Person) -> None:

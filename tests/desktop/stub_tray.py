@@ -10,7 +10,7 @@ import anyio
 from PIL import Image, ImageGrab
 from Xlib import XK, X, Xatom
 from Xlib.display import Display
-from Xlib.error import ConnectionClosedError
+from Xlib.error import BadDrawable, BadWindow, ConnectionClosedError
 from Xlib.ext import xtest
 from Xlib.protocol import event
 
@@ -90,9 +90,10 @@ class Person:
         """Windows on the screen that no window manager touches, as x, y, width and height, the oldest first."""
         found = []
         for window in self.root.query_tree().children:
-            if window.get_attributes().map_state == X.IsViewable and window.get_attributes().override_redirect:
-                shape = window.get_geometry()
-                found.append((shape.x, shape.y, shape.width, shape.height))
+            with suppress(BadWindow, BadDrawable):  # it goes at this moment
+                looks, shape = window.get_attributes(), window.get_geometry()
+                if looks.map_state == X.IsViewable and looks.override_redirect:
+                    found.append((shape.x, shape.y, shape.width, shape.height))
         return found
 
     def keys_are_held(self) -> bool:
