@@ -145,16 +145,24 @@ def about(taken: float, *, peers: bool) -> dict[str, str]:
     busy = ", so others worked as well and only processor time says something" if load > 2 * len(CPUS) else ""
     nginx = nginx_program()
     told = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=False).stderr if nginx else "none"
-    head = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "measured": time.strftime("%Y-%m-%d"),
         "machine": f"{machine}; load average at the end {load:.1f}{busy}; its host took {taken:.1%} of a round at most",
         "Python": f"{platform.python_version()}, {_how_built()}",
-        "Tidegate": f"{__version__} ({commit})",
+        "Tidegate": f"{__version__} ({_commit()})",
         "nginx": told.strip().rpartition("/")[2],
         **({"peers": ", ".join(package for _, package in pinned().values())} if peers else {}),
     }
+
+
+def _commit() -> str:
+    """Of what was measured; the documentation may have changed since, for one report after another is put into it."""
+    head, changed = _git("rev-parse", "--short", "HEAD"), _git("status", "--porcelain", "--", ".", ":!docs")
+    return f"{head}-dirty" if changed else head
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _how_built() -> str:
