@@ -32,6 +32,8 @@ KEEP_SAMPLES = 300_000
 """What fifteen accounts leave that are at work day and night for as long as is kept; 27 MB."""
 FLUSH_AFTER_S = 2.0
 """What a crash may cost, and how often a busy proxy writes."""
+FLUSH_ROWS = 500
+"""So many are written at once, however soon: what waits is memory."""
 MAX_PENDING = 10_000
 """Rows that wait while the disk is full; then the oldest go."""
 _DELETE_BATCH = 2_000
@@ -276,6 +278,8 @@ class History:
         with self._guard:
             self._pending.append(row)
             self._schedule()
+            if len(self._pending) == FLUSH_ROWS:
+                self._guard.notify()
 
     def _schedule(self) -> None:
         if not self._flush_due:
@@ -286,8 +290,12 @@ class History:
 
     def _flush_soon(self) -> None:
         with self._guard:
-            self._guard.wait_for(lambda: self._readers, FLUSH_AFTER_S)
+            self._guard.wait_for(self._hurries, FLUSH_AFTER_S)
         self._flush()
+
+    def _hurries(self) -> bool:
+        """Whether somebody reads, or much waits. On a full disk much waits, and is tried again no sooner for that."""
+        return bool(self._readers) or (len(self._pending) >= FLUSH_ROWS and not self._failing)
 
     def _after_flush(self, work: Callable[[], T]) -> T:
         with self._guard:

@@ -2,12 +2,15 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import anyio
 import pytest
+from msgspec.structs import replace
 
-from core.history import EventRow, History, RequestRow
+from core import history as history_module
+from core.history import EventRow, History, RequestRow, Row
 from core.history_samples import KEEP_SAMPLES_S, SampleRow, WindowKey
 from core.model import (
     Account,
@@ -374,6 +377,51 @@ async def test_a_full_disk_is_said_once_and_what_waited_is_written_later(
     history.record(long)
     assert len(await history.requests(10)) == 4
     assert history.problem is None
+    await history.close()
+
+
+async def test_much_that_waits_is_written_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "FLUSH_AFTER_S", 3_600.0)
+    history = History.open(path)
+    for _ in range(history_module.FLUSH_ROWS - 1):
+        history.record(ROW)
+    await anyio.sleep(0.1)
+    assert history.pending == history_module.FLUSH_ROWS - 1
+
+    history.record(ROW)
+
+    with anyio.fail_after(30):
+        while history.pending:  # noqa: ASYNC110 - the worker tells nobody
+            await anyio.sleep(0.01)
+    await history.close()
+
+
+async def test_much_that_waits_for_a_full_disk_is_not_tried_again_with_every_row(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_module, "FLUSH_AFTER_S", 3_600.0)
+    history = History.open(path)
+    write, tried = history._write, list[int]()
+
+    def counted(rows: Sequence[Row], pool: Pool | None) -> None:
+        tried.append(len(rows))
+        write(rows, pool)
+
+    monkeypatch.setattr(history, "_write", counted)
+    long = replace(ROW, model="m" * 5_000)
+    await history.requests(1)
+    with _full(history):
+        for _ in range(history_module.FLUSH_ROWS):
+            history.record(long)
+        with anyio.fail_after(30):
+            while history.problem is None:  # noqa: ASYNC110 - the worker tells nobody
+                await anyio.sleep(0.01)
+        for _ in range(50):
+            history.record(long)
+            await anyio.sleep(0.002)
+        assert tried == [history_module.FLUSH_ROWS]
+
+    assert len(await history.requests(1_000)) == history_module.FLUSH_ROWS + 50
     await history.close()
 
 
