@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from core.errors import UNREADABLE, TidegateError
-from core.files import OWNER_ONLY, OWNER_ONLY_DIR, Paths, write_atomic
+from core.files import OWNER_ONLY, OWNER_ONLY_DIR, Paths, locked, write_atomic
 from core.local_keys import PREFIX
 
 Write = Callable[[Path, bytes], None]
@@ -55,21 +54,18 @@ def records(paths: Paths) -> Mapping[str, Record]:
 def changing(paths: Paths) -> Iterator[None]:
     """Nobody else connects or undoes meanwhile: a record that a menu and a command line both write would be lost.
 
-    Raises TidegateError when others take too long.
+    Raises TidegateError when others take too long, or when it cannot be locked.
     """
     paths.create()
+    busy = TidegateError(
+        "Another Tidegate is connecting a program, and does not come to an end",
+        "Look whether another `tidegate` still runs, then try again.",
+    )
+    lock = locked(paths.connecting_lock, CHANGE_WITHIN_S, busy)
     try:
-        lock = FileLock(paths.connecting_lock, mode=OWNER_ONLY).acquire(timeout=CHANGE_WITHIN_S)
-    except Timeout as exc:
-        title = "Another Tidegate is connecting a program, and does not come to an end"
-        raise TidegateError(title, "Look whether another `tidegate` still runs, then try again.") from exc
-    except OSError as exc:
-        raise TidegateError(
-            f"{paths.connecting_lock} cannot be locked: {exc.strerror or exc}",
-            "Nothing was changed. Check the disk and the folder's permissions.",
-        ) from exc
-    with lock:
         yield
+    finally:
+        lock.release()
 
 
 def keep(paths: Paths, name: str, record: Record, write: Write = write_atomic) -> None:

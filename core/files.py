@@ -177,20 +177,29 @@ def instance_lock(paths: Paths) -> FileLock:
     `.release()`.
     """
     paths.create()
-    lock = FileLock(paths.instance_lock, mode=OWNER_ONLY)
+    busy = InstanceRunning(
+        f"Another Tidegate is using {paths.root}",
+        "Use its tray icon or `tidegate status`; or give this one its own folder with --data-dir.",
+    )
+    lock = locked(paths.instance_lock, 0.0, busy)
+    _remove_unfinished(paths)
+    return lock
+
+
+def locked(path: Path, within_s: float, busy: TidegateError) -> FileLock:
+    """Take a lock of the kernel's, which a crash frees too. Release it with `.release()`.
+
+    Raises `busy` when others keep it for so long, TidegateError when it cannot be locked.
+    """
+    lock = FileLock(path, mode=OWNER_ONLY)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=within_s)
     except Timeout as exc:
-        raise InstanceRunning(
-            f"Another Tidegate is using {paths.root}",
-            "Use its tray icon or `tidegate status`; or give this one its own folder with --data-dir.",
-        ) from exc
+        raise busy from exc
     except OSError as exc:
         raise TidegateError(
-            f"{paths.instance_lock} cannot be locked: {exc.strerror or exc}",
-            "Check the folder's permissions and the disk.",
+            f"{path} cannot be locked: {exc.strerror or exc}", "Check the folder's permissions and the disk."
         ) from exc
-    _remove_unfinished(paths)
     return lock
 
 
