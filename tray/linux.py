@@ -91,7 +91,7 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
             self._let_go()
 
     def _let_go(self) -> None:
-        """End the connections. A loop that broke has left them: the panel would show an icon that answers nothing."""
+        """End the connections. A loop that broke has left both: the panel would show an icon that answers nothing."""
         self._leave_screen()
         if self._bus is not None:
             self._bus.disconnect()
@@ -103,7 +103,6 @@ class Icon(PystrayIcon):  # type: ignore[misc]  # pystray has no types
             self._loop.set_exception_handler(_on_lost_future)
             ends.callback(self._forget_loop)
             await self._connect(ends)
-            ends.callback(self._leave_screen)
             self._start_setup(setup)
             self._mark_ready()
             async with asyncio.TaskGroup() as tasks:
