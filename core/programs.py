@@ -1,8 +1,15 @@
-"""Programs of the person's that Tidegate starts: they get none of its variables, one of which may be a passphrase."""
+"""Programs of the person's that Tidegate starts: they get none of its variables, one of which may be a passphrase.
+
+And Tidegate itself, in its own place.
+"""
 
 import os
 import sys
 import webbrowser
+from collections.abc import Sequence
+from typing import NoReturn
+
+from core.errors import TidegateError
 
 _OURS = "TIDEGATE_"
 _LIBRARIES = "LD_LIBRARY_PATH"
@@ -11,14 +18,31 @@ _BEFORE = f"{_LIBRARIES}_ORIG"
 
 def environment() -> dict[str, str]:
     """The environment for such a program."""
-    theirs = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return {name: value for name, value in _as_we_were_started().items() if not name.startswith(_OURS)}
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Replace this process by Tidegate, started anew: whatever hangs in it ends, and what it held is free.
+
+    Raises TidegateError when the program is not there any more.
+    """
+    given = _as_we_were_started()
+    given["PYINSTALLER_RESET_ENVIRONMENT"] = "1"  # else a package takes itself for its own helper
+    try:
+        os.execve(command[0], list(command), given)  # noqa: S606 - ourselves
+    except OSError as exc:
+        raise TidegateError(f"Tidegate cannot be started again: {command[0]}: {exc.strerror or exc}") from exc
+
+
+def _as_we_were_started() -> dict[str, str]:
+    given = dict(os.environ)
     # As a package (PyInstaller's) we run with the libraries in our own folder. Another program that found those first
     # would not start, or crash: PyInstaller's manual, "LD_LIBRARY_PATH considerations".
     if hasattr(sys, "_MEIPASS") and sys.platform == "linux":
-        theirs.pop(_LIBRARIES, None)
-        if _BEFORE in theirs:
-            theirs[_LIBRARIES] = theirs.pop(_BEFORE)
-    return theirs
+        given.pop(_LIBRARIES, None)
+        if _BEFORE in given:
+            given[_LIBRARIES] = given.pop(_BEFORE)
+    return given
 
 
 def open_url(url: str) -> bool:

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import webbrowser
 from pathlib import Path
@@ -61,6 +62,32 @@ def test_browser_gets_the_library_path_that_we_were_started_with(
     given = (browser / "env").read_text().splitlines()
     assert [line for line in given if line.startswith("LD_LIBRARY_PATH")] == ["LD_LIBRARY_PATH=/opt/theirs"]
     assert dict(os.environ) == before
+
+
+def test_tidegate_becomes_another_program_in_its_place_whatever_its_threads_do(tmp_path: Path) -> None:
+    then = tmp_path / "then"
+    then.write_text('#!/bin/sh\necho "$$ $1"\nenv\n')
+    then.chmod(0o755)
+    program = """
+import sys, threading, time
+from core import programs
+threading.Thread(target=time.sleep, args=[60]).start()
+sys._MEIPASS = "/opt/bundle"
+programs.become(sys.argv[1:])
+"""
+    environ = {**os.environ, "LD_LIBRARY_PATH": "/opt/bundle", "LD_LIBRARY_PATH_ORIG": "/opt/theirs"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(then), "two words"],
+        env={**environ, "TIDEGATE_VAULT_KEY": "correct horse"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        said, _ = process.communicate(timeout=30)
+
+    lines = said.splitlines()
+    assert lines[0] == f"{process.pid} two words"
+    assert "TIDEGATE_VAULT_KEY=correct horse" in lines
+    assert [line for line in lines if line.startswith("LD_LIBRARY_PATH")] == ["LD_LIBRARY_PATH=/opt/theirs"]
 
 
 def test_library_path_of_the_person_stays_when_we_are_no_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core import app, remote, threaded
+from core import app, heartbeat, remote, threaded
 from core.demo_run import Memory, admit
 from core.errors import InstanceRunning, TidegateError, VaultLocked
 from core.files import Paths
@@ -38,7 +38,12 @@ def die(core: threaded.CoreInThread) -> None:
     def fail() -> None:
         raise SystemExit("no file descriptors are left")
 
-    core._portal.start_task_soon(lambda: asyncio.get_running_loop().call_soon(fail))
+    core._start(lambda: asyncio.get_running_loop().call_soon(fail))
+
+
+def stuck_here(until: threading.Event) -> None:
+    """Let the core's loop hang, as a bug or a dead disk may."""
+    until.wait(30)
 
 
 def test_core_in_a_thread_draws_obeys_and_tells(tmp_path: Path) -> None:
@@ -134,11 +139,11 @@ def test_tray_may_end_with_a_sealed_login_and_not_with_one_in_memory_only(tmp_pa
             "TIDEGATE_ANTHROPIC_TOKEN_URL": sim.endpoints().anthropic_token_url,
         }
         with threaded.in_thread(Paths(tmp_path), options(vault=Vault(memory), environ=environ)) as core:
-            core._portal.call(admit, core._core, sim.add_login("Work"))
+            core._ask(admit, core._core, sim.add_login("Work"))
             memory.writing_fails = VaultLocked("locked")
             if not seals:
                 Paths(tmp_path).recovery.mkdir()
-            core._portal.call(core._core.commands.run, "refresh", {"account": "Work"})
+            core._ask(core._core.commands.run, "refresh", {"account": "Work"})
             if seals:
                 core.stop()
             else:
@@ -166,6 +171,49 @@ def test_core_that_fails_tells_so_once_and_what_it_held_is_free_again(tmp_path: 
         assert core.snapshot().address
 
 
+def test_core_that_hangs_is_told_answers_nobody_and_may_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
+    ends: queue.SimpleQueue[str] = queue.SimpleQueue()
+    goes_on = threading.Event()
+    with (
+        threaded.in_thread(Paths(tmp_path), options()) as core,
+        core.subscribed(lambda: None, lambda _: None, ends.put),
+    ):
+        core._start(stuck_here, goes_on)
+
+        assert ends.get(timeout=10) == "It does not answer any more"
+        assert core.is_hanging
+        assert "in stuck_here" in caplog.text
+        with pytest.raises(threaded.NoAnswer, match="Tidegate has failed"):
+            core.local_key()
+        core.stop()
+        core.finish()
+        goes_on.set()
+
+        assert ends.get(timeout=10) == ""
+        assert not core.is_hanging
+        assert core.local_key().startswith("tg-")
+    assert not Paths(tmp_path).running.exists()
+
+
+def test_core_that_hangs_is_left_behind_by_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
+    monkeypatch.setattr(threaded, "ANSWER_S", 0.01)
+    goes_on = threading.Event()
+    with threaded.in_thread(Paths(tmp_path), options()) as core:
+        core._start(stuck_here, goes_on)
+        with pytest.raises(threaded.NoAnswer, match="Tidegate does not answer"):
+            core.local_key()
+
+    assert core.is_hanging
+    goes_on.set()
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "tidegate-core")
+    thread.join(10)
+    assert not thread.is_alive(), "it had been asked to end before, and does once it goes on"
+
+
 def test_before_a_sleep_everything_is_on_the_disk_and_after_it_connections_are_given_up(tmp_path: Path) -> None:
     woke = threading.Event()
     with (
@@ -173,7 +221,7 @@ def test_before_a_sleep_everything_is_on_the_disk_and_after_it_connections_are_g
         core.subscribed(lambda: None, lambda _: None, unexpected),
     ):
         core._core.poller.on_wake = woke.set
-        core._portal.call(core._core.commands.run, "pause", {})
+        core._ask(core._core.commands.run, "pause", {})
 
         core.checkpoint()
 

@@ -579,6 +579,19 @@ def test_core_that_has_failed_is_shown_in_words_and_colour_and_can_be_started_ag
     assert ends == [End.AGAIN]
 
 
+def test_core_that_answers_again_is_shown_as_before() -> None:
+    with running() as tray:
+        before = tray.icon.title
+        tray.core.fail("It does not answer any more")
+        tray.news.until(lambda: tray.icon.title == "Not running: It does not answer any more")
+
+        tray.core.fail("")
+
+        tray.news.until(lambda: tray.icon.title == before)
+        tray.news.until(lambda: tray.notifier.shown[-1].title == "Tidegate answers again")
+        assert "Start again" not in [row.text for row in tray.icon.menu]
+
+
 def test_message_about_the_failure_can_start_it_again_too() -> None:
     tray = Tray()
     ends: list[End] = []

@@ -76,6 +76,16 @@ def test_polite_kill_ends_it_and_saves_what_can_be_saved() -> None:
     assert core.finished
 
 
+def test_core_that_answers_again_is_no_reason_to_end() -> None:
+    def answer_again_then_ring(core: FakeCore) -> None:
+        core.fail("")
+        core.ring()
+
+    wanted, _ = waited(answer_again_then_ring)
+
+    assert wanted
+
+
 def test_core_that_fails_too_leaves_nothing_to_wait_for() -> None:
     wanted, _ = waited(lambda core: core.fail("memory"))
 

@@ -3,6 +3,7 @@
 There is one of it for each installation. Who starts it again wants to see it, and gets that instead of an error.
 """
 
+import asyncio
 import logging
 import os
 import signal
@@ -73,13 +74,15 @@ def _serve(paths: Paths, vault: app.VaultKind, again: Sequence[str]) -> None:
     app.keep_log(paths, options)
     languages.speak()
     at_login = autostart.of_this_system(again)
-    end = End.AGAIN
-    while end is End.AGAIN:
-        with threaded.in_thread(paths, options) as core:
-            app.settle()
-            heeding = logind.Heeding(core.checkpoint, core.woke, lambda: os.kill(os.getpid(), signal.SIGTERM))
-            with logind.heeded(heeding):
-                end = show(core, chosen, autostart=at_login, log_folder=str(paths.root))
+    with threaded.in_thread(paths, options) as core:
+        app.settle()
+        heeding = logind.Heeding(core.checkpoint, core.woke, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with logind.heeded(heeding):
+            end = show(core, chosen, autostart=at_login, log_folder=str(paths.root))
+    if end is End.AGAIN:
+        programs.become(at_login.command)
+    if core.is_hanging:
+        os._exit(1)  # the usual end waits for threads that may hang as well
 
 
 def show(core: Core, chosen: backend.Backend, *, autostart: Autostart | None = None, log_folder: str = "") -> End:
@@ -109,7 +112,7 @@ def demo(*, once: bool = False) -> int:
     chosen = backend.choose()
     languages.speak()
     with _demo_in_thread() as (portal, stage):
-        core = threaded.CoreInThread(stage.core, portal)
+        core = threaded.CoreInThread(stage.core, portal.call(asyncio.get_running_loop))
         plan = demo_run.ONCE if once else demo_run.ENDLESS
         playing = portal.start_task_soon(stage.play, plan)
         try:

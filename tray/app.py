@@ -89,7 +89,7 @@ class _DeskChanged:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """The core has failed."""
+    """The core has failed or hangs; without a reason it answers again."""
 
     reason: str
 
@@ -285,6 +285,9 @@ class App:
     def _say_that_it_failed(self, reason: str) -> None:
         self._failure = reason
         self._draw_soon()
+        if not reason:
+            self._notifier.show(Notification(_("Tidegate answers again"), "", key="failed"))
+            return
         told = _("{reason}. Programs get no answer until it is started again.").format(reason=reason)
         again = NotificationAction(_("Start again"), _START_AGAIN)
         self._notifier.show(Notification(_("Tidegate has failed"), told, key="failed", urgent=True, actions=(again,)))

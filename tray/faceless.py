@@ -28,8 +28,9 @@ def wait(core: Core) -> bool:
         else:
             programs.open_url(core.dashboard_url())
 
-    def failed(_reason: str) -> None:
-        wishes.put(False)  # nothing serves and nothing is shown: a service manager may start both
+    def failed(reason: str) -> None:
+        if reason:
+            wishes.put(False)  # nothing serves and nothing is shown: a service manager may start both
 
     with (
         notifications() as notifier,

@@ -27,7 +27,8 @@ class Core(Protocol):
     ) -> AbstractContextManager[None]:
         """Until the block ends, call `changed` after every change of the snapshot and `notify` with each message.
 
-        `ended` is called once when the core has failed, with the reason. It may be called before the block begins.
+        `ended` is called with the reason when the core has failed or hangs, and with none when it answers again. It
+        may be called before the block begins.
         """
 
     def answering(self, shows: Callable[[], None]) -> AbstractContextManager[None]:
@@ -61,7 +62,7 @@ class End(Enum):
     QUIT = auto()
     """The person quit, or the desktop session is over."""
     AGAIN = auto()
-    """The core has failed, and the person wants another one."""
+    """The core has failed or hangs, and the person wants another one."""
 
 
 class Autostart(Protocol):

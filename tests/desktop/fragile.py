@@ -1,17 +1,24 @@
-"""`tidegate`, of which either half can be made to fail: SIGUSR1 for the icon, SIGUSR2 for the core.
+"""`tidegate`, of which either half can be made to fail: SIGUSR1 for the icon, SIGUSR2 for the core, HANG to hang it.
 
-Both fail as they may in life: the loop's selector is gone, or an exception comes out of nowhere.
+They fail as they may in life: the loop's selector is gone, an exception comes out of nowhere, a call does not return.
 """
 
+import asyncio
 import ctypes
 import os
 import signal
 import threading
+import time
 import weakref
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from core import heartbeat
 from tray import backend
+
+HANG = signal.SIGRTMIN
+BEAT_S = 0.5
 
 
 def main() -> None:
@@ -31,6 +38,14 @@ def main() -> None:
     backend.BACKENDS["linux"] = fragile
     signal.signal(signal.SIGUSR1, lambda *_: os.close(made[-1]()._loop._selector.fileno()))
     signal.signal(signal.SIGUSR2, lambda *_: fail_core())
+    watched = heartbeat.watched
+
+    def watch(loop: asyncio.AbstractEventLoop, *args: Any) -> AbstractContextManager[None]:
+        signal.signal(HANG, lambda *_: loop.call_soon_threadsafe(time.sleep, 600.0))
+        return watched(loop, *args)
+
+    heartbeat.watched = watch
+    heartbeat.BEAT_S = BEAT_S
 
     from core.cli import main as command_line  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from core.remote import Running
+from tests.desktop.fragile import HANG
 from tests.desktop.robot import Robot
 from tests.desktop.session import desktop
 from tests.desktop.test_notifications import press_button, until_message
@@ -114,6 +115,34 @@ async def test_core_that_fails_is_shown_and_can_be_started_again_from_the_menu(t
         assert await serves(again)
         await here.until_row("Open dashboard")
         assert await here.end() == 0
+
+
+async def test_core_that_hangs_is_shown_and_can_be_started_again_from_the_menu(tmp_path: Path) -> None:
+    async with running(tmp_path) as (here, there):
+        here.process.send_signal(HANG)
+
+        told = await here.robot.until_notified("Tidegate has failed", SECONDS)
+        await here.until_row("Not running: It does not answer")
+        here.robot.screenshot("core-hangs")
+        assert "It does not answer any more" in told.body
+        assert "the core does not answer, it is here:" in here.log()
+        await here.robot.click_row(await here.robot.until_item(SECONDS), "Start again")
+        again = await here.installation.until_running(there)
+
+        assert again.pid == here.process.pid
+        assert await serves(again)
+        await here.until_row("Open dashboard")
+        assert await here.end() == 0
+
+
+async def test_a_core_that_hangs_does_not_keep_anybody_from_quitting(tmp_path: Path) -> None:
+    async with running(tmp_path) as (here, _):
+        here.process.send_signal(HANG)
+        await here.until_row("Not running: It does not answer")
+
+        await here.robot.click_row(await here.robot.until_item(SECONDS), "Quit Tidegate")
+
+        assert await anyio.to_thread.run_sync(lambda: here.process.wait(SECONDS)) == 1
 
 
 async def _poke(there: Running) -> None:

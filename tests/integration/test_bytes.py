@@ -103,7 +103,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RawUpstream,
         environ = {"TIDEGATE_ANTHROPIC_API_URL": url}
         options = app.Options(vault=Vault(Memory()), port=0, environ=environ)
         with threaded.in_thread(Paths(tmp_path_factory.mktemp("data")), options) as core:
-            core._portal.call(core._core.commands.run, "add_key", {"kind": "api-key", "key": "sk-ant-api03-EXAMPLE"})
+            core._ask(core._core.commands.run, "add_key", {"kind": "api-key", "key": "sk-ant-api03-EXAMPLE"})
             upstream.requests.clear()
             headers = {"x-api-key": core.local_key()}
             with httpx.Client(base_url=core.snapshot().address, headers=headers, trust_env=False) as client:
