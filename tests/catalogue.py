@@ -6,6 +6,7 @@ The template is made from the sources, each language's `.po` gets what is new in
 import io
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -21,6 +22,7 @@ KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 FOR_TRANSLATORS = "TRANSLATORS:"
 _CHANGES_BY_ITSELF = re.compile(rb'^"(?:POT-Creation-Date|Generated-By):.*\n', re.MULTILINE)
 """Header lines that would make two equal catalogues differ."""
+_NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def template() -> Catalog:
@@ -48,7 +50,8 @@ def written(catalogue: Catalog) -> bytes:
 
 
 def compiled(catalogue: Catalog) -> bytes:
-    """A catalogue as it is read by the program."""
+    """A catalogue as it is read by the program; from the same `.po` the same bytes, whenever."""
+    catalogue.creation_date = _NO_DATE
     file = io.BytesIO()
     write_mo(file, catalogue)
     return file.getvalue()
