@@ -10,10 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import secretstorage
+from jeepney.low_level import HeaderFields
 
 from core.errors import VaultAbsent, VaultError, VaultLocked, VaultTimeout
 from core.files import Paths
@@ -70,6 +72,57 @@ def test_an_item_is_named_for_its_installation() -> None:
         assert item.get_attributes()["application"] == "tidegate"
         assert item.get_label() == "Tidegate: anna/0.0"
     assert SecretService("install-2").get("anna/0.0") == ()
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What is said to the keychain, for each connection, as the names of methods."""
+    connections: list[list[str]] = []
+    connect = secretstorage.dbus_init
+
+    def connected() -> Any:
+        bus = connect()
+        ask = bus.send_and_get_reply
+        said: list[str] = []
+        connections.append(said)
+
+        def asked(message: Any, **options: Any) -> Any:
+            said.append(message.header.fields[HeaderFields.member])
+            return ask(message, **options)
+
+        bus.send_and_get_reply = asked
+        return bus
+
+    monkeypatch.setattr(secretstorage, "dbus_init", connected)
+    return connections
+
+
+@pytest.mark.usefixtures("keychain")
+def test_a_keychain_is_asked_on_one_connection_and_first_what_it_answers_to_strangers(heard: list[list[str]]) -> None:
+    before = _open_files()
+    keychain = SecretService("calm")
+    for number in range(3):
+        keychain.set(f"anna/{number}.0", "secret")
+        assert keychain.get(f"anna/{number}.0") == ("secret",)
+        keychain.delete(f"anna/{number}.0")
+
+    (said,) = heard
+    assert said[:2] == ["Ping", "OpenSession"]
+    assert said.count("OpenSession") == 1
+    assert _open_files() > before
+    del keychain
+    assert _open_files() == before
+
+
+def test_a_keychain_that_was_started_anew_is_asked_again_at_once(keychain: Desktop, heard: list[list[str]]) -> None:
+    ours = SecretService("anew")
+    ours.set("anna/0.0", "secret")
+
+    keychain.stop_keychain()
+    keychain.start_keychain(unlocked=True)
+
+    assert ours.get("anna/0.0") == ("secret",)
+    assert len(heard) == 2
 
 
 @pytest.mark.usefixtures("keychain")
