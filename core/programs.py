@@ -4,6 +4,7 @@ And Tidegate itself, in its own place.
 """
 
 import os
+import subprocess
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ def become(command: Sequence[str]) -> NoReturn:
     given = _as_we_were_started()
     given["PYINSTALLER_RESET_ENVIRONMENT"] = "1"  # else a package takes itself for its own helper
     try:
+        if sys.platform == "win32":  # its exec does not quote: a folder with a space would become two words
+            subprocess.Popen(command, env=given)  # noqa: S603 - ourselves
+            os._exit(0)
         os.execve(command[0], list(command), given)  # noqa: S606 - ourselves
     except OSError as exc:
         raise TidegateError(f"Tidegate cannot be started again: {command[0]}: {exc.strerror or exc}") from exc

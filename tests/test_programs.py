@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core import programs
+from core.errors import TidegateError
 
 
 @pytest.fixture
@@ -64,7 +65,8 @@ def test_browser_gets_the_library_path_that_we_were_started_with(
     assert dict(os.environ) == before
 
 
-def test_tidegate_becomes_another_program_in_its_place_whatever_its_threads_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("platform", ["linux", "win32"])
+def test_tidegate_becomes_another_program_in_its_place_whatever_its_threads_do(tmp_path: Path, platform: str) -> None:
     then = tmp_path / "then"
     then.write_text('#!/bin/sh\necho "$$ $1"\nenv\n')
     then.chmod(0o755)
@@ -73,11 +75,12 @@ import sys, threading, time
 from core import programs
 threading.Thread(target=time.sleep, args=[60]).start()
 sys._MEIPASS = "/opt/bundle"
-programs.become(sys.argv[1:])
+sys.platform, *command = sys.argv[1:]
+programs.become(command)
 """
     environ = {**os.environ, "LD_LIBRARY_PATH": "/opt/bundle", "LD_LIBRARY_PATH_ORIG": "/opt/theirs"}
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(then), "two words"],
+        [sys.executable, "-c", program, platform, str(then), "two words"],
         env={**environ, "TIDEGATE_VAULT_KEY": "correct horse"},
         stdout=subprocess.PIPE,
         text=True,
@@ -85,9 +88,18 @@ programs.become(sys.argv[1:])
         said, _ = process.communicate(timeout=30)
 
     lines = said.splitlines()
-    assert lines[0] == f"{process.pid} two words"
+    number, _, words = lines[0].partition(" ")
+    assert words == "two words"
+    assert (int(number) == process.pid) is (platform == "linux")
+    assert process.returncode == 0
     assert "TIDEGATE_VAULT_KEY=correct horse" in lines
-    assert [line for line in lines if line.startswith("LD_LIBRARY_PATH")] == ["LD_LIBRARY_PATH=/opt/theirs"]
+    if platform == "linux":
+        assert [line for line in lines if line.startswith("LD_LIBRARY_PATH")] == ["LD_LIBRARY_PATH=/opt/theirs"]
+
+
+def test_a_program_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TidegateError, match="cannot be started again"):
+        programs.become([str(tmp_path / "gone")])
 
 
 def test_library_path_of_the_person_stays_when_we_are_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
