@@ -34,7 +34,9 @@ from core.policy.pool import choose, lease, observe, ramp, release, used
 NOW = 1_800_000_000.0
 LARGE = (1_000, 10_000)
 SMALL = (3, 10_000)
+USUAL = (3, 32)
 NEW_IN = 20
+SORTS = ("known", "new", "mixed")
 USAGE = Usage(input=12, output=600, cache_read=50_000)
 Timings = dict[str, list[float]]
 
@@ -79,11 +81,11 @@ def served(pool: Pool, request: Request, answer: Served, now: float) -> Pool:
     return release(pool, choice.account, retried=False)
 
 
-def measured(size: tuple[int, int], strategy: Strategy, rounds: int) -> Timings:
+def measured(size: tuple[int, int], strategy: Strategy, rounds: int, sorts: Sequence[str] = SORTS) -> Timings:
     """Seconds for each request, by its sort."""
     chance = random.Random(1)
     pool = built(*size, strategy, chance)
-    timings: Timings = {"known": [], "new": [], "mixed": []}
+    timings: Timings = {sort: [] for sort in sorts}
     now = NOW
     for number in range(rounds):
         now += 0.05
@@ -117,6 +119,9 @@ def main() -> None:
             median, late = _figures(seconds)
             cells.append(f"{median:>16,.0f} {late:>8,.0f} {median / _figures(small[sort])[0]:>6.1f}x")
         print(f"{strategy:<16}" + "".join(cells), flush=True)
+    gc.collect()
+    usual, _ = _figures(measured(USUAL, Strategy.BALANCED, 10 * options.rounds, ["known"])["known"])
+    print(f"balanced with {USUAL[0]} accounts and {USUAL[1]} sessions: {usual:,.0f} µs")
 
 
 if __name__ == "__main__":
