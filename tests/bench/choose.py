@@ -2,8 +2,8 @@
 
 One request is all that the engine asks of the pure ring for it: choose, ramp, lease, observe, used, release. Times are
 of the processor, so that what else runs on the machine does not count. `known` is a session that the pool remembers,
-`new` one that it does not; `mixed` has one new session in twenty. The last line is a person's own pool, at best: nothing
-else happens between its requests.
+`new` one that it does not; `mixed` has one new session in twenty. The last line is a person's own pool, at best:
+nothing else happens between its requests.
 """
 
 import argparse
