@@ -18,7 +18,7 @@ from core import heartbeat
 from tray import backend
 
 HANG = signal.SIGRTMIN
-BEAT_S = 0.5
+BEAT_S = 2.0
 
 
 def main() -> None:
