@@ -78,13 +78,13 @@ class Person:
         await self.robot.until_seen(lambda screen: not self.icon(screen, Level.OK), SECONDS, "panel without the icon")
 
     async def until_read(self, before: Image.Image, *wanted: str) -> list[Line]:
-        """All lines that are new on the screen since `before`, once they say all of this."""
+        """All lines that are new outside the panel since `before`, once they say all of this. Its clock may go on."""
         lines: list[Line] = []
         box: Box | None = None
         with anyio.move_on_after(SECONDS):
             while True:
                 seen = self.robot.look()
-                last, box = box, changed(before, seen)
+                last, box = box, changed(before, seen, apart_from=[self.shell.PANEL])
                 if box and box == last:  # it does not grow any more: worth reading
                     lines = read(seen, _with_margin(box))
                     if all(find([*lines, *whole(lines)], text) for text in wanted):
