@@ -13,6 +13,8 @@ from contextlib import contextmanager
 BEAT_S = 10.0
 MISSED_IN_A_ROW = 3
 """One means little: after a pause of the whole process its beat is missed too."""
+LET_GO_S = 1.0
+"""For what is being told when the watch ends: it may be the log that hangs, for the teller too."""
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def watched(
         yield
     finally:
         over.set()
-        watch.join()
+        watch.join(LET_GO_S)
 
 
 def _watch(

@@ -72,6 +72,22 @@ def test_loop_that_answers_late_but_answers_is_left_alone() -> None:
     assert told.empty()
 
 
+def test_telling_that_hangs_too_keeps_nobody() -> None:
+    begun, goes_on, told = threading.Event(), threading.Event(), threading.Event()
+
+    def tell(_where: str | None) -> None:
+        begun.set()
+        goes_on.wait(SECONDS)
+        told.set()
+
+    with running_loop() as (loop, thread):
+        with heartbeat.watched(loop, thread, tell):
+            loop.call_soon_threadsafe(stuck_here, goes_on)
+            assert begun.wait(SECONDS)
+        assert not told.is_set()
+        goes_on.set()
+
+
 def test_watch_ends_with_its_block_and_with_its_loop() -> None:
     told: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     with running_loop() as (loop, thread), heartbeat.watched(loop, thread, told.put):
