@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,47 +75,57 @@ def test_an_item_is_named_for_its_installation() -> None:
     assert SecretService("install-2").get("anna/0.0") == ()
 
 
+@dataclass
+class Line:
+    """A connection to the keychain, and what was said on it, as the names of methods."""
+
+    bus: Any
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def open(self) -> bool:
+        return bool(self.bus.sock.fileno() != -1)
+
+
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What is said to the keychain, for each connection, as the names of methods."""
-    connections: list[list[str]] = []
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
+    """The connections that are made, in their order."""
+    made: list[Line] = []
     connect = secretstorage.dbus_init
 
     def connected() -> Any:
         bus = connect()
         ask = bus.send_and_get_reply
-        said: list[str] = []
-        connections.append(said)
+        made.append(Line(bus))
 
         def asked(message: Any, **options: Any) -> Any:
-            said.append(message.header.fields[HeaderFields.member])
+            made[-1].said.append(message.header.fields[HeaderFields.member])
             return ask(message, **options)
 
         bus.send_and_get_reply = asked
         return bus
 
     monkeypatch.setattr(secretstorage, "dbus_init", connected)
-    return connections
+    return made
 
 
 @pytest.mark.usefixtures("keychain")
-def test_a_keychain_is_asked_on_one_connection_and_first_what_it_answers_to_strangers(heard: list[list[str]]) -> None:
-    before = _open_files()
+def test_a_keychain_is_asked_on_one_connection_and_first_what_it_answers_to_strangers(lines: list[Line]) -> None:
     keychain = SecretService("calm")
     for number in range(3):
         keychain.set(f"anna/{number}.0", "secret")
         assert keychain.get(f"anna/{number}.0") == ("secret",)
         keychain.delete(f"anna/{number}.0")
 
-    (said,) = heard
-    assert said[:2] == ["Ping", "OpenSession"]
-    assert said.count("OpenSession") == 1
-    assert _open_files() > before
+    (line,) = lines
+    assert line.said[:2] == ["Ping", "OpenSession"]
+    assert line.said.count("OpenSession") == 1
+    assert line.open
     del keychain
-    assert _open_files() == before
+    assert not line.open
 
 
-def test_a_keychain_that_was_started_anew_is_asked_again_at_once(keychain: Desktop, heard: list[list[str]]) -> None:
+def test_a_keychain_that_was_started_anew_is_asked_again_at_once(keychain: Desktop, lines: list[Line]) -> None:
     ours = SecretService("anew")
     ours.set("anna/0.0", "secret")
 
@@ -122,7 +133,7 @@ def test_a_keychain_that_was_started_anew_is_asked_again_at_once(keychain: Deskt
     keychain.start_keychain(unlocked=True)
 
     assert ours.get("anna/0.0") == ("secret",)
-    assert len(heard) == 2
+    assert [line.open for line in lines] == [False, True]
 
 
 @pytest.mark.usefixtures("keychain")
