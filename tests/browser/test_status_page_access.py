@@ -136,7 +136,8 @@ DIALOGS: dict[str, tuple[str, Callable[[Visitor], Awaitable[None]]]] = {
 }
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])  # the views have all four
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_dialog_is_for_everybody(  # noqa: PLR0917 - fixtures
     browser: Browser, stage: Stage, scheme: str, width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
