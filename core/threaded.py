@@ -42,7 +42,10 @@ END_LOOK_S = 0.2
 
 
 class CoreInThread:
-    """The core on a thread of its own, for a user interface on another one. Every method may be called from any."""
+    """The core on a thread of its own, for a user interface on another one. Every method may be called from any.
+
+    While it `is_hanging`, nothing that waits for it would come to an end.
+    """
 
     def __init__(self, core: Core, loop: asyncio.AbstractEventLoop) -> None:
         self._core = core
@@ -52,7 +55,7 @@ class CoreInThread:
         self._notify: Callable[[Notification], None] = _unheard
         self._tell_end: Callable[[str], None] | None = None
         self._ended = ""
-        self._hangs = threading.Event()
+        self.is_hanging = False
         self._guard = threading.Lock()
 
     def snapshot(self) -> Snapshot:
@@ -118,20 +121,12 @@ class CoreInThread:
 
     def hangs(self, where: str | None) -> None:
         """The core's loop stands at `where`, or goes on."""
-        if where is None:
-            self._hangs.clear()
-        else:
-            self._hangs.set()
+        self.is_hanging = where is not None
         self._tell_failure()
         if where is None:  # last: it may be the log that hangs
             log.warning("the core answers again")
         else:
             log.critical("the core does not answer, it is here:\n%s", where)
-
-    @property
-    def is_hanging(self) -> bool:
-        """Whether nothing that waits for the core would come to an end."""
-        return self._hangs.is_set()
 
     def local_key(self) -> str:
         """The key that clients send. Raises VaultError."""

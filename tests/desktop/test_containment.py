@@ -42,6 +42,15 @@ class Here:
 
         await self.robot.until(there, SECONDS)
 
+    async def start_again(self, before: Running) -> None:
+        """By the menu; and then it serves as ever, in the same process."""
+        await self.robot.click_row(await self.robot.until_item(SECONDS), "Start again")
+        again = await self.installation.until_running(before)
+        assert again.pid == self.process.pid
+        assert await serves(again)
+        await self.until_row("Open dashboard")
+        assert await self.end() == 0
+
     async def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return int(await anyio.to_thread.run_sync(lambda: self.process.wait(SECONDS)))
@@ -108,13 +117,7 @@ async def test_core_that_fails_is_shown_and_can_be_started_again_from_the_menu(t
         with pytest.raises(httpx.ConnectError):
             await serves(there)
 
-        await here.robot.click_row(await here.robot.until_item(SECONDS), "Start again")
-        again = await here.installation.until_running(there)
-
-        assert again.pid == here.process.pid
-        assert await serves(again)
-        await here.until_row("Open dashboard")
-        assert await here.end() == 0
+        await here.start_again(there)
 
 
 async def test_core_that_hangs_is_shown_and_can_be_started_again_from_the_menu(tmp_path: Path) -> None:
@@ -126,13 +129,7 @@ async def test_core_that_hangs_is_shown_and_can_be_started_again_from_the_menu(t
         here.robot.screenshot("core-hangs")
         assert "It does not answer any more" in told.body
         assert "the core does not answer, it is here:" in here.log()
-        await here.robot.click_row(await here.robot.until_item(SECONDS), "Start again")
-        again = await here.installation.until_running(there)
-
-        assert again.pid == here.process.pid
-        assert await serves(again)
-        await here.until_row("Open dashboard")
-        assert await here.end() == 0
+        await here.start_again(there)
 
 
 async def test_a_core_that_hangs_does_not_keep_anybody_from_quitting(tmp_path: Path) -> None:
